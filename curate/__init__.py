@@ -1,0 +1,28 @@
+"""curate decides what to train on: it filters, explains and resumes the curation of instruction data.
+
+>>> import curate
+>>> result = curate.filter("raw.jsonl", recipe="default")
+>>> result.kept["prompt"], result.dropped["reason"]
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from curate.filtering import Result, filter
+
+__all__ = ["Result", "filter"]
+__version__ = "0.1.0"
+
+# In a checkout filters/, prompts/ and data/ lie beside this package; a wheel carries them inside it.
+if not (Path(__file__).parent / "filters").is_dir():
+    __path__.append(str(Path(__file__).parent.parent))
+
+
+def __getattr__(name: str) -> Any:
+    # Polars and numba load on first use, so that `curate --help` answers at once.
+    if name in __all__:
+        from curate import filtering
+
+        return getattr(filtering, name)
+    raise AttributeError(f"module 'curate' has no attribute {name!r}")

@@ -1,0 +1,172 @@
+"""What an input is: its kind, its compression, its contents' digest.
+
+`sources_of(["raw.jsonl.gz", "-"], spool)` names two sources, the second a spooled copy of standard input.
+"""
+
+import gzip
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+import xxhash
+
+from curate.errors import InputError, UsageError
+
+Kind = Literal["jsonl", "json", "csv", "tsv", "parquet"]
+KINDS: dict[str, Kind] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+}
+COMPRESSIONS = (".gz", ".zst")
+BLOCK = 8 << 20
+"""Bytes read at a time."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input file. `name`: as the user wrote it; `stamp`: its size and time of change when it was first seen."""
+
+    name: str
+    path: Path
+    kind: Kind
+    compression: str
+    stamp: tuple[int, int]
+    digest: str
+
+    @property
+    def has_bytes(self) -> bool:
+        """Whether a record stands in the file as bytes that can be copied out."""
+        return self.kind == "jsonl" and not self.compression
+
+    def open(self) -> BinaryIO:
+        """The decompressed bytes."""
+        if self.compression == ".gz":
+            return cast(BinaryIO, gzip.open(self.path, "rb"))
+        if self.compression == ".zst":
+            import zstandard
+
+            raw = self.path.open("rb")
+            reader = zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(raw, read_across_frames=True)
+            return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, reader), BLOCK))
+        return self.path.open("rb")
+
+    def unchanged(self) -> bool:
+        """Whether the file still has the contents that were first seen."""
+        try:
+            return _stamp(self.path) == self.stamp or _digest(self.path) == self.digest
+        except OSError:
+            return False
+
+
+def sources_of(inputs: Sequence[str | os.PathLike[str]], spool: Path) -> list[Source]:
+    """The sources that `inputs` name, in order; `-` is standard input, copied into the folder `spool`.
+
+    Raises InputError for a missing file, a folder, an empty file or an unreadable one.
+    """
+    if not inputs:
+        raise UsageError("no input was named", "name a file, as in: curate filter raw.jsonl (or - for standard input)")
+    return [_source(str(name), spool) for name in inputs]
+
+
+def _source(name: str, spool: Path) -> Source:
+    path = _spooled(spool) if name == "-" else Path(name)
+    if path.is_dir():
+        found = sorted(str(p) for p in path.iterdir() if kind_of(p.name)[0])
+        try_this = f"name its files, as in: curate filter {' '.join(found[:3])}" if found else "it holds no data file"
+        raise InputError(f"{name} is a folder", try_this)
+    try:
+        stamp = _stamp(path)
+        with path.open("rb") as file:
+            head = file.read(4096)
+        if not head:
+            raise InputError(f"{name} is empty", "check how it was made")
+        digest = _digest(path)
+    except FileNotFoundError:
+        raise InputError(f"{name} does not exist", _similar(path)) from None
+    except OSError as error:
+        raise InputError(f"{name} can't be read: {error.strerror}", "check its permissions") from None
+    kind, compression = kind_of(path.name)
+    if head[:2] == b"\x1f\x8b":
+        compression = ".gz"
+    elif head[:4] == b"\x28\xb5\x2f\xfd":
+        compression = ".zst"
+    elif compression:
+        raise InputError(f"{name} ends in {compression} but is not compressed so", "rename it")
+    elif head[:4] == b"PAR1":
+        kind = "parquet"
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise InputError(f"{name} is UTF-16 text", f"turn it into UTF-8: iconv -f UTF-16 -t UTF-8 {name} > utf8.jsonl")
+    source = Source(name, path.absolute(), kind or "jsonl", compression, stamp, digest)
+    return Source(name, source.path, _sniff(source), compression, stamp, digest)
+
+
+def kind_of(name: str) -> tuple[Kind | None, str]:
+    """Kind and compression that a file's name says: ("jsonl", ".gz") for `a.jsonl.gz`; (None, "") for `a`."""
+    path = Path(name.lower())
+    compression = path.suffix if path.suffix in COMPRESSIONS else ""
+    return KINDS.get(Path(path.stem if compression else path).suffix), compression
+
+
+def _sniff(source: Source) -> Kind:
+    """A JSON array in a file of another name is still a JSON array; `.json` that holds lines is still lines."""
+    if source.kind not in ("json", "jsonl"):
+        return source.kind
+    try:
+        with source.open() as stream:
+            head = stream.read(BLOCK).lstrip(b"\xef\xbb\xbf \t\r\n")
+    except (OSError, EOFError, ValueError):  # what is wrong with it is said where it is read
+        return source.kind
+    if head[:1] == b"[":
+        from curate.records import UnreadableRecord, parse
+
+        try:  # a file of lines whose first is a list is not an array of records
+            parse(head.partition(b"\n")[0])
+        except UnreadableRecord:
+            return "json"
+        return "jsonl" if head.count(b"\n") > 1 and source.kind == "jsonl" else "json"
+    first = head.partition(b"\n")[0].rstrip()
+    return "jsonl" if source.kind == "jsonl" or first.endswith(b"}") else "json"
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _digest(path: Path) -> str:
+    digest = xxhash.xxh3_128()
+    block = bytearray(BLOCK)
+    with path.open("rb", buffering=0) as file:
+        while size := file.readinto(block):
+            digest.update(memoryview(block)[:size])
+    return digest.hexdigest()
+
+
+def _spooled(spool: Path) -> Path:
+    if sys.stdin.isatty():
+        raise UsageError("nothing comes in on standard input", "pipe rows in, as in: cat raw.jsonl | curate filter -")
+    spool.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=spool, suffix=".tmp")
+    with os.fdopen(handle, "wb") as file:
+        while block := sys.stdin.buffer.read(BLOCK):
+            file.write(block)
+    path = spool / f"stdin-{_digest(Path(temporary))}"
+    Path(temporary).replace(path)
+    return path
+
+
+def _similar(path: Path) -> str:
+    from difflib import get_close_matches
+
+    there = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = get_close_matches(path.name, there, n=1)
+    return f"did you mean {path.parent / close[0]}?" if close else f"the current folder is {Path.cwd()}"

@@ -1,0 +1,436 @@
+"""From one record of an input to rows: shapes, roles, ids.
+
+`{"instruction": "Translate.", "input": "Hallo", "output": "Hello"}` is of shape `alpaca` and becomes one row of two
+messages, `user: Translate.\\n\\nHallo` and `assistant: Hello`.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import orjson
+import xxhash
+
+MAX_DEPTH = 200
+ROLES = {
+    "system": "system",
+    "user": "user",
+    "human": "user",
+    "prompter": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "model": "assistant",
+    "bot": "assistant",
+    "chatgpt": "assistant",
+    "function_call": "assistant",
+    "tool": "tool",
+    "function": "tool",
+    "observation": "tool",
+    "developer": "system",
+}
+"""Roles as files name them, to the four that curate knows; a name that differs is kept in the message's `extra`."""
+
+PROMPT_FIELDS = {
+    "instruction": "alpaca",
+    "prompt": "prompt-completion",
+    "question": "question-answer",
+    "query": "question-answer",
+    "Q": "question-answer",
+    "q": "question-answer",
+}
+INPUT_FIELDS = ("input", "context")
+RESPONSE_FIELDS = ("output", "response", "completion", "answer", "A", "a", "target")
+CONVERSATION_FIELDS = ("messages", "conversations", "conversation")
+SYSTEM_FIELDS = ("system", "system_prompt")
+PAIR_FIELDS = ("chosen", "rejected")
+UNUSUAL_FIELDS = (*CONVERSATION_FIELDS, *SYSTEM_FIELDS, *PAIR_FIELDS, "history")
+SHAPES = ("alpaca", "messages", "sharegpt", "prompt-completion", "question-answer", "preference", "text")
+
+
+class Message(NamedTuple):
+    """One turn. `role`: system, user, assistant, tool or text; `extra`: JSON of all else the turn carries, or None."""
+
+    role: str
+    content: str
+    extra: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One training example as read from a record; `input` is what followed an Alpaca instruction, if anything."""
+
+    shape: str
+    messages: tuple[Message, ...]
+    chosen: tuple[Message, ...] | None = None
+    rejected: tuple[Message, ...] | None = None
+    label: bool | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+    input: str | None = None
+
+
+class UnreadableRecord(ValueError):
+    """A record of which no row can be made; the text is the cause, as people read it in `rejected.jsonl`."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How records are read: a forced shape (`--format`) and renamed fields (`--map answer=output`: file to ours)."""
+
+    format: str | None = None
+    map: tuple[tuple[str, str], ...] = ()
+
+    def meanings(self) -> tuple[list[str], list[int], list[str]]:
+        """Field names, what each means to the kernel `read_plain_lines`, and the shape that it makes."""
+        from curate.kernels.json_lines import INPUT, LABEL, PROMPT, RESPONSE, UNUSUAL
+
+        meaning = dict.fromkeys(UNUSUAL_FIELDS, UNUSUAL) | {"label": LABEL}
+        for name, shape in PROMPT_FIELDS.items():
+            if self.format in (None, shape):
+                meaning[name] = PROMPT
+        meaning |= dict.fromkeys(INPUT_FIELDS, INPUT) | dict.fromkeys(RESPONSE_FIELDS, RESPONSE)
+        if self.format == "text":
+            meaning["text"] = UNUSUAL
+        for theirs, ours in self.map:
+            if ours in meaning:
+                meaning[theirs] = meaning[ours]
+            elif theirs in meaning:
+                del meaning[theirs]
+        shapes = dict(PROMPT_FIELDS)
+        for theirs, ours in self.map:
+            shapes[theirs] = PROMPT_FIELDS.get(ours, "")
+        names = list(meaning)
+        return names, [meaning[name] for name in names], [shapes.get(name, "") for name in names]
+
+
+def parse(line: bytes) -> Any:
+    """The JSON value of one record, with every number kept as it was written.
+
+    Raises UnreadableRecord on what JSON forbids and on what would be lost in silence: a field that comes twice,
+    NaN, half a surrogate pair, nesting deeper than 200.
+    """
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        byte = line[error.start]
+        raise UnreadableRecord(f"byte {error.start + 1} (0x{byte:02x}) is not UTF-8; save the file as UTF-8") from None
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+        raise UnreadableRecord(f"nested deeper than {MAX_DEPTH} levels")
+    try:
+        return _decode(text)
+    except json.JSONDecodeError as error:
+        if error.pos >= len(text.rstrip()):
+            raise UnreadableRecord("the JSON ends too early; the line was cut off") from None
+        raise UnreadableRecord(f"not JSON: {_plain_words(error.msg)} at character {error.pos + 1}") from None
+
+
+def _plain_words(message: str) -> str:
+    return message[0].lower() + message[1:]
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    in_string = escaped = False
+    for character in text:
+        if escaped:
+            escaped = False
+        elif in_string:
+            escaped = character == "\\"
+            in_string = character != '"'
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    return deepest
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UnreadableRecord(f"field {twice} comes twice; which one is meant?")
+    return fields
+
+
+def _number(text: str) -> Any:
+    return orjson.Fragment(text)
+
+
+def _constant(text: str) -> Any:
+    raise UnreadableRecord(f"{text} is not JSON; write null or a number")
+
+
+_decode = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_number, parse_int=_number, parse_constant=_constant
+).decode
+
+
+def to_json(value: Any) -> str:
+    """`value` as compact JSON, numbers as they were written. Raises UnreadableRecord on half a surrogate pair."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError as error:  # orjson's only complaint about what `parse` returns
+        if "surrogate" in str(error):
+            raise UnreadableRecord("half a surrogate pair (such as \\ud83d) is not text") from None
+        raise
+
+
+def read_record(record: Any, reading: Reading) -> list[Row]:
+    """The rows of one parsed record. Raises UnreadableRecord with the cause where there is none."""
+    if not isinstance(record, dict):
+        raise UnreadableRecord(f"{_kind(record)}, an object with fields was expected")
+    for theirs, ours in reading.map:
+        if theirs in record:
+            if ours in record:
+                raise UnreadableRecord(f"field {theirs} is mapped to {ours}, which is there as well")
+            record = {ours if name == theirs else name: value for name, value in record.items()}
+    shape = reading.format or detect(record)
+    return [_with_label(_READERS[shape](record))]
+
+
+def detect(record: dict[str, Any]) -> str:
+    """The shape of a record, from the names of its fields."""
+    if all(record.get(name) is not None for name in PAIR_FIELDS):
+        return "preference"
+    for name in CONVERSATION_FIELDS:
+        turns = record.get(name)
+        if isinstance(turns, list):
+            return "sharegpt" if turns and isinstance(turns[0], dict) and "from" in turns[0] else "messages"
+    prompt = _first(record, tuple(PROMPT_FIELDS))
+    if prompt is not None and (record[prompt] is not None or record.get("text") is None):
+        return PROMPT_FIELDS[prompt]
+    if "text" in record:
+        return "text"
+    found = ", ".join(list(record)[:8]) or "none"
+    raise UnreadableRecord(f"no known shape (fields: {found}); name them with --map, as in --map THEIRS=instruction")
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, orjson.Fragment):
+        return "a number"
+    return {dict: "an object", list: "a list", str: "text"}[type(value)]
+
+
+def _text(record: dict[str, Any], name: str) -> str | None:
+    value = record.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise UnreadableRecord(f"field {name} is {_kind(value)}, text was expected")
+
+
+def _first(record: dict[str, Any], names: tuple[str, ...]) -> str | None:
+    """The first of `names` that the record has, one with a value before one that is null."""
+    there = [name for name in names if name in record]
+    return next((name for name in there if record[name] is not None), there[0] if there else None)
+
+
+def _join(parts: list[str]) -> str:
+    return "\n\n".join(part for part in parts if part)
+
+
+def _rest(record: dict[str, Any], used: set[str | None]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in used}
+
+
+def _context(record: dict[str, Any], used: set[str | None]) -> list[Message]:
+    """A system field and earlier exchanges (`history: [[question, answer], ...]`), where the record has them."""
+    messages = []
+    system = _first(record, SYSTEM_FIELDS)
+    if system:
+        used.add(system)
+        if content := _text(record, system):
+            messages.append(Message("system", content))
+    history = record.get("history")
+    if isinstance(history, list):
+        used.add("history")
+        for exchange in history:
+            if not (isinstance(exchange, list) and len(exchange) == 2 and all(isinstance(t, str) for t in exchange)):
+                raise UnreadableRecord("field history is not a list of [question, answer]")
+            messages += [Message("user", exchange[0]), Message("assistant", exchange[1])]
+    return messages
+
+
+def _flat(shape: str) -> Callable[[dict[str, Any]], Row]:
+    prompts = tuple(name for name, of in PROMPT_FIELDS.items() if of == shape)
+
+    def read(record: dict[str, Any]) -> Row:
+        prompt = _first(record, prompts)
+        if prompt is None:
+            raise UnreadableRecord(f"no field {' or '.join(prompts)}, which the shape {shape} needs")
+        answer, more = _first(record, RESPONSE_FIELDS), _first(record, INPUT_FIELDS)
+        used: set[str | None] = {prompt, answer, more}
+        messages = _context(record, used)
+        if isinstance(record[prompt], list):
+            messages += _turns(record, prompt)
+        else:
+            text = _text(record, prompt) or ""
+            messages.append(Message("user", _join([text, (_text(record, more) or "") if more else ""])))
+        if answer and isinstance(record[answer], list) and isinstance(record[prompt], list):
+            messages += _turns(record, answer)
+        elif answer and (response := _text(record, answer)) is not None:
+            messages.append(Message("assistant", response))
+        given = _text(record, more) if more else None
+        return Row(shape, tuple(messages), meta=_rest(record, used), input=given)
+
+    return read
+
+
+def _turns(record: dict[str, Any], name: str) -> list[Message]:
+    turns = record[name]
+    if isinstance(turns, dict):  # one turn by itself, as in {"chosen": {"from": "gpt", "value": "Yes."}}
+        turns = [turns]
+    if not isinstance(turns, list):
+        raise UnreadableRecord(f"field {name} is {_kind(turns)}, a list of messages was expected")
+    return [_turn(turn, f"{name}[{number}]") for number, turn in enumerate(turns)]
+
+
+def _turn(turn: Any, where: str) -> Message:
+    if not isinstance(turn, dict):
+        raise UnreadableRecord(f"{where} is {_kind(turn)}, a message was expected")
+    names = ("from", "value") if "from" in turn else ("role", "content")
+    given = turn.get(names[0])
+    if not isinstance(given, str):
+        raise UnreadableRecord(f"{where} has no {names[0]}")
+    role = ROLES.get(given) or ROLES.get(given.lower())
+    if role is None:
+        raise UnreadableRecord(f"{where} has the unknown role {given!r}; known: {', '.join(sorted(ROLES))}")
+    # a table gives every turn each field that any turn has: null says nothing
+    extra = {name: value for name, value in turn.items() if name not in names and value is not None}
+    if given != role and given not in ("human", "gpt"):
+        extra[names[0]] = given
+    content = turn.get(names[1])
+    if isinstance(content, list):  # parts, as in [{"type": "text", "text": "Look:"}, {"type": "image_url", ...}]
+        extra["content"] = content
+        content = _join([p["text"] for p in content if isinstance(p, dict) and isinstance(p.get("text"), str)])
+    elif content is not None and not isinstance(content, str):
+        raise UnreadableRecord(f"{where}.{names[1]} is {_kind(content)}, text was expected")
+    return Message(role, content or "", to_json(extra) if extra else None)
+
+
+def _conversation(shape: str) -> Callable[[dict[str, Any]], Row]:
+    def read(record: dict[str, Any]) -> Row:
+        name = _first(record, CONVERSATION_FIELDS)
+        if name is None:
+            raise UnreadableRecord(f"no field {' or '.join(CONVERSATION_FIELDS)}, which the shape {shape} needs")
+        used: set[str | None] = {name}
+        messages = [*_context(record, used), *_turns(record, name)]
+        if not messages:
+            raise UnreadableRecord(f"field {name} is an empty list")
+        return Row(shape, tuple(messages), meta=_rest(record, used))
+
+    return read
+
+
+def _preference(record: dict[str, Any]) -> Row:
+    for name in PAIR_FIELDS:
+        if name not in record:
+            raise UnreadableRecord(f"no field {name}, which the shape preference needs")
+    used: set[str | None] = set(PAIR_FIELDS)
+    context = _context(record, used)
+    answers: list[tuple[Message, ...]] = []
+    for name in PAIR_FIELDS:
+        value = record[name]
+        answers.append((Message("assistant", value),) if isinstance(value, str) else tuple(_turns(record, name)))
+    chosen, rejected = answers
+    shared = 0
+    while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
+        shared += 1
+    given: str | None = None
+    name = _first(record, (*CONVERSATION_FIELDS, *PROMPT_FIELDS))
+    if name:
+        used.add(name)
+        if not isinstance(record[name], str | None):
+            context += _turns(record, name)
+        elif not shared:
+            more = _first(record, INPUT_FIELDS)
+            used.add(more)
+            given = _text(record, more) if more else None
+            context.append(Message("user", _join([_text(record, name) or "", given or ""])))
+    context += chosen[:shared]
+    chosen, rejected = chosen[shared:], rejected[shared:]
+    if not context:
+        raise UnreadableRecord("chosen and rejected are answers to no prompt: a field prompt was expected")
+    return Row("preference", (*context, *chosen), chosen, rejected, meta=_rest(record, used), input=given)
+
+
+def _plain_text(record: dict[str, Any]) -> Row:
+    text = _text(record, "text")
+    if text is None:
+        raise UnreadableRecord("no field text, which the shape text needs")
+    return Row("text", (Message("text", text),), meta=_rest(record, {"text"}))
+
+
+def _with_label(row: Row) -> Row:
+    label = row.meta.get("label")
+    if not isinstance(label, bool):
+        return row
+    return replace(row, label=label, meta=_rest(row.meta, {"label"}))
+
+
+_READERS: dict[str, Callable[[dict[str, Any]], Row]] = {
+    "alpaca": _flat("alpaca"),
+    "prompt-completion": _flat("prompt-completion"),
+    "question-answer": _flat("question-answer"),
+    "messages": _conversation("messages"),
+    "sharegpt": _conversation("sharegpt"),
+    "preference": _preference,
+    "text": _plain_text,
+}
+
+
+def prompt_and_response(messages: tuple[Message, ...]) -> tuple[str | None, str | None]:
+    """Contents before the last assistant turn, joined by a blank line, and that turn (None: there is none).
+
+    The prompt of a plain text is None, its response the text.
+    """
+    if messages[0].role == "text":
+        return None, messages[0].content
+    last = next((k for k in range(len(messages) - 1, -1, -1) if messages[k].role == "assistant"), None)
+    before = messages if last is None else messages[:last]
+    return _join([m.content for m in before]), None if last is None else messages[last].content
+
+
+def says_all(messages: tuple[Message, ...]) -> bool:
+    """Whether prompt and response alone give the conversation back: a user turn, an answer, nothing extra; or text."""
+    roles = [m.role for m in messages]
+    return roles in (["user", "assistant"], ["user"], ["text"]) and all(m.extra is None for m in messages)
+
+
+def content_id(row: Row) -> str:
+    """32 hex digits that name the row's content: the same on every machine, nothing normalised.
+
+    128-bit xxh3 over the messages, then chosen, then rejected, each as a count and, for every message, role, content
+    and extra; counts and UTF-8 lengths are 4 bytes, little-endian, 0xFFFFFFFF where there is nothing; last the
+    label, one byte: 0, 1 or 0xFF. Raises UnreadableRecord on half a surrogate pair.
+    """
+    parts = [*_hashed(row.messages), *_hashed(row.chosen), *_hashed(row.rejected)]
+    parts.append(b"\xff" if row.label is None else bytes([row.label]))
+    return xxhash.xxh3_128_hexdigest(b"".join(parts))
+
+
+_NOTHING = b"\xff\xff\xff\xff"
+
+
+def _hashed(messages: tuple[Message, ...] | None) -> Iterator[bytes]:
+    if messages is None:
+        yield _NOTHING
+        return
+    yield len(messages).to_bytes(4, "little")
+    for text in (part for message in messages for part in message):
+        if text is None:
+            yield _NOTHING
+        else:
+            try:
+                encoded = text.encode()
+            except UnicodeEncodeError:
+                raise UnreadableRecord("half a surrogate pair (such as \\ud83d) is not text") from None
+            yield len(encoded).to_bytes(4, "little")
+            yield encoded
