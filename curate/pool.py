@@ -6,11 +6,12 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ from curate.records import (
     says_all,
     to_json,
 )
+from curate.seeded import shuffled_rank
+from curate.working import Working
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -73,15 +76,12 @@ where prompt and response don't say all; the prompt of a plain text is null."""
 COLUMNS = ("row", *SCHEMA.names)
 """What a filter can ask for."""
 
-Progress = Callable[[int, int], None]
-"""Called with how much of how much is done."""
-
 
 @dataclass(frozen=True)
 class ReadOptions:
     """What, besides the contents of the inputs, decides which rows a pool has."""
 
-    reading: Reading = Reading()
+    reading: Reading = field(default_factory=Reading)
     max_line: int = MAX_LINE
     limit: int | None = None
     sample: int | None = None
@@ -119,10 +119,12 @@ class Pool:
         """Records of all inputs, those that could not be read included."""
         return int(self.facts["records"])
 
-    @property
-    def rejected(self) -> Path:
-        """A file of the records that could not be read: source, line, cause."""
-        return self.path / "rejected.jsonl"
+    def rejected(self) -> Iterator[dict[str, Any]]:
+        """The records that could not be read: source, line, cause, and their first bytes."""
+        with (self.path / "rejected.jsonl").open("rb") as file:
+            for line in file:
+                record = orjson.loads(line)
+                yield {**record, "source": self.names[record["source"]]}
 
     def batches(
         self, columns: Sequence[str], start: int = 0, stop: int | None = None, side: str = "chosen"
@@ -252,8 +254,7 @@ def read_pool(
     work_dir: Path,
     options: ReadOptions | None = None,
     *,
-    threads: int | None = None,
-    progress: Progress | None = None,
+    working: Working | None = None,
 ) -> Pool:
     """Read `inputs` into a pool below `work_dir`, or open the pool that has just these contents.
 
@@ -279,7 +280,7 @@ def read_pool(
     if not (path / "pool.json").exists():
         make_work_dir(work_dir)
         path.mkdir(parents=True, exist_ok=True)
-        _write_rows(path, sources, options, threads or os.cpu_count() or 1, progress)
+        _write_rows(path, sources, options, working or Working())
     pool = Pool(path, sources, work_dir)
     if not len(pool):
         raise InputError(*_why_nothing(pool))
@@ -297,8 +298,7 @@ def make_work_dir(work_dir: Path) -> None:
 
 
 def _why_nothing(pool: Pool) -> tuple[str, str]:
-    with pool.rejected.open("rb") as file:
-        first = [orjson.loads(line) for line in (file.readline() for _ in range(3)) if line]
+    first = list(islice(pool.rejected(), 3))
     causes = "\n".join(f"  {r['source']}:{r['line']}  {r['cause']}" for r in first)
     if not first:
         return f"{' '.join(pool.names)}: no records in it", "check how it was made"
@@ -315,7 +315,7 @@ class _Block:
     shapes: Counter[str]
 
 
-def _write_rows(path: Path, sources: list[Source], options: ReadOptions, threads: int, progress: Progress | None) -> None:
+def _write_rows(path: Path, sources: list[Source], options: ReadOptions, working: Working) -> None:
     mark = f".{os.getpid()}.tmp"
     rows_tmp, rejected_tmp, facts_tmp = path / f"rows{mark}", path / f"rejected{mark}", path / f"facts{mark}"
     records = 0
@@ -323,17 +323,21 @@ def _write_rows(path: Path, sources: list[Source], options: ReadOptions, threads
     total = sum(source.stamp[0] for source in sources)
     before = 0
     try:
-        with rejected_tmp.open("wb") as rejected, _GroupWriter(rows_tmp) as writer, ThreadPoolExecutor(threads) as workers:
+        with (
+            rejected_tmp.open("wb") as rejected,
+            _GroupWriter(rows_tmp) as writer,
+            ThreadPoolExecutor(working.threads) as workers,
+        ):
             for number, source in enumerate(sources):
                 lines = _sampled(source, options) if options.sample else read_lines(source, options.max_line)
-                for block, done in _read_blocks(workers, threads, lines, number, source, options, records):
+                for block, done in _read_blocks(workers, working.threads, lines, number, source, options, records):
                     writer.write(block.table, block.sizes)
                     for record in block.rejected:
                         rejected.write(orjson.dumps(record) + b"\n")
                     records += len(block.table) + len(block.rejected)
                     shapes[number] += block.shapes
-                    if progress:
-                        progress(min(before + done, total), total)
+                    working.report("reading", min(before + done, total), total)
+                    working.check()
                 before += source.stamp[0]
                 if not source.unchanged():
                     raise StoppedError(f"{source.name} changed while it was read", "run the same command again")
@@ -341,7 +345,8 @@ def _write_rows(path: Path, sources: list[Source], options: ReadOptions, threads
             "records": records,
             "rows": writer.rows,
             "rejected": records - writer.rows,
-            "sources": [{"digest": s.digest, "shapes": dict(sh)} for s, sh in zip(sources, shapes, strict=True)],
+            "max_line": options.max_line,
+            "sources": [{"rows": sh.total(), "shapes": dict(sh)} for sh in shapes],
         }
         facts_tmp.write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
         rows_tmp.replace(path / "rows.parquet")
@@ -375,7 +380,7 @@ def _read_blocks(
             block = block.head(left) if len(block) > left else block
             left -= len(block) + len(block.unread)
         done += len(block.data)
-        waiting.append((workers.submit(_read_block, block, number, source.name, options.reading), done))
+        waiting.append((workers.submit(_read_block, block, number, options.reading), done))
         if len(waiting) > threads:
             future, at = waiting.pop(0)
             yield future.result(), at
@@ -388,7 +393,7 @@ def _sampled(source: Source, options: ReadOptions) -> Iterator[Lines]:
     best = np.zeros(0, dtype=np.uint64)
     picked: list[Lines] = []
     for lines in read_lines(source, options.max_line):
-        rank = _hash(lines.numbers.astype(np.uint64), options.seed)
+        rank = shuffled_rank(lines.numbers, options.seed)
         bound = best[-1] if len(best) == options.sample else np.uint64(2**64 - 1)
         near = rank <= bound
         best = np.sort(np.concatenate((best, rank[near])))[: options.sample]
@@ -398,19 +403,10 @@ def _sampled(source: Source, options: ReadOptions) -> Iterator[Lines]:
         starts = ends - [len(part) for part in parts]
         picked.append(Lines(b"".join(parts), starts.astype(np.int64), ends, taken.numbers, taken.offsets, lines.unread))
     for lines in picked:
-        yield lines.take(np.flatnonzero(_hash(lines.numbers.astype(np.uint64), options.seed) <= best[-1]))
+        yield lines.take(np.flatnonzero(shuffled_rank(lines.numbers, options.seed) <= best[-1]))
 
 
-def _hash(values: "npt.NDArray[np.uint64]", seed: int) -> "npt.NDArray[np.uint64]":
-    """splitmix64 of each value and a seed: numbers that look random and never change (Steele et al. 2014)."""
-    with np.errstate(over="ignore"):
-        x = values + np.uint64(0x9E3779B97F4A7C15) * np.uint64(seed + 1)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return x ^ (x >> np.uint64(31))
-
-
-def _read_block(lines: Lines, number: int, name: str, reading: Reading) -> _Block:
+def _read_block(lines: Lines, number: int, reading: Reading) -> _Block:
     sizes = lines.ends - lines.starts
     if len(lines) < FEW_LINES:
         table, at, causes, shapes = _read_one_by_one(lines, np.arange(len(lines)), number, reading)
@@ -426,14 +422,15 @@ def _read_block(lines: Lines, number: int, name: str, reading: Reading) -> _Bloc
             table = pa.concat_tables([table, more]).combine_chunks().take(pa.array(order))
             shapes += more_shapes
     unread = [*lines.unread, *causes]
-    rejected = [_rejected(record, name) for record in sorted(unread, key=lambda record: (record.line, record.offset or 0))]
+    unread.sort(key=lambda record: (record.line, record.offset or 0))
+    rejected = [_rejected(record, number) for record in unread]
     return _Block(table, sizes, rejected, shapes)
 
 
-def _rejected(record: Unread, name: str) -> dict[str, Any]:
+def _rejected(record: Unread, number: int) -> dict[str, Any]:
     head = record.head.decode("utf-8", "backslashreplace")
     place = {"offset": record.offset, "length": record.length} if record.offset is not None else {}
-    return {"source": name, "line": record.line, **place, "cause": record.cause, "head": head}
+    return {"source": number, "line": record.line, **place, "cause": record.cause, "head": head}
 
 
 def _read_one_by_one(
@@ -498,7 +495,7 @@ def _read_plain(lines: Lines, number: int, reading: Reading) -> tuple[pa.Table, 
     # a line that is not plain wrote nothing, so the plain lines' texts follow one another
     view = memoryview(hashed.tobytes())
     bounds = hashed_at[np.append(kept, len(plain))].tolist() if n else [0]
-    ids = [xxhash.xxh3_128_hexdigest(view[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    ids = [xxhash.xxh3_128_hexdigest(view[a:b]) for a, b in pairwise(bounds)]
     nothing = {name: pa.nulls(n, SCHEMA.field(name).type) for name in ("messages", "chosen", "rejected", "label")}
     offsets = None if lines.offsets is None else lines.offsets[plain]
     no_place = pa.nulls(n, pa.uint64())

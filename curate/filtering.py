@@ -1,0 +1,214 @@
+"""`curate.filter`: a recipe over files, from raw rows to the curated set.
+
+>>> result = curate.filter("raw.jsonl", recipe="default")
+>>> result.summary.kept, result.dropped["reason"][0]
+"""
+
+import errno
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from curate.errors import CurateError, StoppedError, UsageError
+from curate.formats.sources import COMPRESSIONS
+from curate.formats.writing import check_output
+from curate.ledger import Mask, RunDirectory, drops, kept_rows, read_ledger
+from curate.pool import Pool, ReadOptions, disk_free, make_work_dir, read_pool
+from curate.recipe import check_measures, load_plugins, load_recipe
+from curate.records import Reading
+from curate.reporting.card import write_card
+from curate.run import Summary, execute, open_run, summarise, write_outputs
+from curate.working import Working
+
+if TYPE_CHECKING:
+    import datasets
+
+DRY_RUN_ROWS = 10_000
+
+Input = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run decided: its sums in `summary`, its rows and verdicts as Polars frames, read when asked for."""
+
+    summary: Summary
+    run: RunDirectory
+    pool: Pool
+
+    @cached_property
+    def _mask(self) -> Mask:
+        return kept_rows(self.run, len(self.pool))
+
+    @cached_property
+    def kept(self) -> pl.DataFrame:
+        """The curated set: `row`, `source`, `line`, `id`, `messages`, `prompt`, `response`, `meta`."""
+        return self._rows(self._mask)
+
+    @cached_property
+    def dropped(self) -> pl.DataFrame:
+        """The other rows, with the `step` that dropped each, its `reason`, `value`, `threshold` and `rival`."""
+        why = drops(self.run).select("row", "step", "reason", "value", "threshold", "rival")
+        return self._rows(~self._mask).join(why, on="row", how="left", maintain_order="left")
+
+    @cached_property
+    def ledger(self) -> pl.DataFrame:
+        """Every verdict, row by step."""
+        return read_ledger(self.run)
+
+    def to_dataset(self) -> "datasets.Dataset":
+        """The curated set as a `datasets.Dataset`."""
+        import datasets
+
+        return datasets.Dataset(self.kept.to_arrow())
+
+    def _rows(self, rows: Mask) -> pl.DataFrame:
+        columns = ("source", "line", "id", "messages", "prompt", "response", "meta")
+        frames = (
+            frame.filter(pl.Series(rows[frame["row"][0] : frame["row"][-1] + 1]))
+            for frame in self.pool.batches(columns)
+        )
+        return pl.concat(frames)
+
+
+def filter(
+    inputs: Input | Sequence[Input],
+    output: Input = "curated.jsonl",
+    *,
+    recipe: Input = "default",
+    set: Sequence[str] = (),
+    keep: int | None = None,
+    exclude: Sequence[Input] = (),
+    format: str | None = None,
+    map: dict[str, str] | None = None,
+    max_line: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    work_dir: Input = ".curate",
+    plugins: Sequence[Input] = (),
+    fresh: bool = False,
+    working: Working | None = None,
+) -> Result:
+    """Run a recipe over files and write the curated set; the same call goes on where a killed one was.
+
+    The parameters are those of `curate filter --help`. Raises a `curate.errors.CurateError` whose `exit_status` is the
+    command's: `UsageError` and `InputError` before anything was written, `StoppedError` with what was finished kept.
+    """
+    began = time.monotonic()
+    files = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    out, work = Path(output), Path(work_dir)
+    working = replace(working or Working(), fresh=fresh, **({"threads": threads} if threads else {}))
+    found = load_recipe(
+        str(recipe),
+        settings=set,
+        keep=keep,
+        exclude=[str(file) for file in exclude],
+        seed=seed,
+        plugins=load_plugins([Path(file) for file in plugins]),
+    )
+    options = _options(format, map, max_line, limit)
+    check_output(out)
+    for file in files:
+        if str(file) != "-" and Path(file).exists() and out.exists() and out.samefile(file):
+            raise UsageError(f"{out} is an input as well", "name another output with -o")
+    make_work_dir(work)
+    with disk_faults(work):
+        _state_disk(files, out, work, working)
+        pool = read_pool(files, work, options, working=working)
+        say_what_was_found(pool, working)
+        check_measures(found, pool)
+        with open_run(work, pool, found, seed, fresh) as run:
+            facts = {**run.facts, "output": str(out.absolute())}
+            try:
+                steps = execute(run, pool, found, working)
+                write_outputs(run, pool, out, working)
+            except BaseException as error:
+                status = "empty" if isinstance(error, StoppedError) and not _alive(run, pool) else "stopped"
+                run.write_facts({**facts, "status": status})
+                raise
+            summary = summarise(run, pool, steps, out, time.monotonic() - began)
+            run.write_facts({**facts, "status": "done", "summary": summary.as_dict()})
+            write_card(out, run, pool)
+    return Result(summary, run, pool)
+
+
+def _alive(run: RunDirectory, pool: Pool) -> bool:
+    return bool(kept_rows(run, len(pool)).any())
+
+
+def dry_run(inputs: Sequence[Input], *, working: Working | None = None, **options: Any) -> Iterator[Result]:
+    """As `filter`, over at most 10,000 seeded rows in a folder that is gone afterwards; yields once."""
+    working = working or Working()
+    with tempfile.TemporaryDirectory(prefix="curate-") as folder:
+        seed = int(options.get("seed") or 0)
+        work = Path(folder)
+        found = load_recipe(
+            str(options.get("recipe", "default")),
+            settings=options.get("set", ()),
+            keep=options.get("keep"),
+            exclude=[str(file) for file in options.get("exclude", ())],
+            seed=seed,
+            plugins=load_plugins([Path(file) for file in options.get("plugins", ())]),
+        )
+        reading = _options(*(options.get(name) for name in ("format", "map", "max_line", "limit")))
+        pool = read_pool(inputs, work, replace(reading, sample=DRY_RUN_ROWS, seed=seed), working=working)
+        say_what_was_found(pool, working)
+        check_measures(found, pool)
+        with open_run(work, pool, found, seed, fresh=True) as run:
+            began = time.monotonic()
+            steps = execute(run, pool, found, working)
+            yield Result(summarise(run, pool, steps, Path(), time.monotonic() - began), run, pool)
+
+
+def _options(format: str | None, map: dict[str, str] | None, max_line: int | None, limit: int | None) -> ReadOptions:
+    options = ReadOptions(Reading(format, tuple(sorted((map or {}).items()))), limit=limit)
+    return replace(options, max_line=max_line) if max_line else options
+
+
+def say_what_was_found(pool: Pool, working: Working) -> None:
+    """Tell the shapes that were detected, and what could not be read."""
+    for name, facts in zip(pool.names, pool.facts["sources"], strict=True):
+        shapes = ", ".join(f"{count:,} {shape}" for shape, count in sorted(facts["shapes"].items()))
+        working.notice(f"{name}: {facts['rows']:,} rows ({shapes or 'none could be read'})")
+    if rejected := int(pool.facts["rejected"]):
+        first = next(pool.rejected())
+        working.notice(
+            f"{rejected:,} of {pool.records:,} records could not be read; the first is "
+            f"{first['source']}:{first['line']}  {first['cause']}"
+        )
+
+
+def _state_disk(files: Sequence[Input], out: Path, work: Path, working: Working) -> None:
+    there = [Path(file) for file in files if Path(file).is_file()]
+    size = sum(path.stat().st_size * (4 if path.suffix in COMPRESSIONS else 1) for path in there)
+    need, free = int(size * 2.2), min(disk_free(work), disk_free(out.absolute().parent))
+    if need > 100_000_000 or need > free:
+        short = "; that may not be enough" if need > free else ""
+        said = f"disk: needs up to {need / 1e9:.1f} GB in {work} and beside {out}"
+        working.notice(f"{said}, {free / 1e9:.1f} GB are free{short}")
+
+
+@contextmanager
+def disk_faults(work_dir: Path) -> Iterator[None]:
+    """Turn what the file system says into a sentence with the next step."""
+    try:
+        yield
+    except CurateError:
+        raise
+    except OSError as error:
+        again = "run the same command again: what was finished is kept"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
+            raise StoppedError(
+                f"the disk is full ({disk_free(work_dir) / 1e6:.0f} MB free)", f"make room, then {again}"
+            ) from error
+        where = f"{error.filename}: " if error.filename else ""
+        raise StoppedError(f"{where}{error.strerror or error}", f"mend that, then {again}") from error

@@ -1,0 +1,180 @@
+"""Rows out again: kept lines byte for byte, in order, in the format that the output's ending names.
+
+A kept line of `raw.jsonl` is copied from the bytes where it stood; a record that had none there (CSV, Parquet, an
+element of a JSON array) is written as an object of its own fields.
+"""
+
+import csv
+import gzip
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from curate.errors import StoppedError, UsageError
+from curate.formats.lines import Lines, read_lines
+from curate.formats.sources import BLOCK, COMPRESSIONS, KINDS, Source, kind_of
+
+Mask = npt.NDArray[np.bool_]
+
+
+def check_output(path: Path) -> None:
+    """Raises UsageError where `path` can't be written, before any work is done."""
+    if kind_of(path.name)[0] is None:
+        endings = ", ".join([*KINDS, *(f".jsonl{c}" for c in COMPRESSIONS)])
+        raise UsageError(f"the ending of {path} names no format", f"known: {endings}")
+    folder = path.parent
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", "name a file")
+    if not folder.is_dir():
+        raise UsageError(f"the folder {folder} does not exist", f"make it: mkdir -p {folder}")
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"{folder} can't be written", "name another place with -o")
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the name `path` when all of it is written; a fault leaves what was there."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def lines_at(source: Source, numbers: npt.NDArray[Any], offsets: Any, lengths: Any, max_line: int) -> Iterator[Lines]:
+    """The records of `source` that stood on lines `numbers`, at `offsets` of `lengths` bytes where it has bytes.
+
+    Raises StoppedError if the file no longer has the bytes that were read.
+    """
+    if not len(numbers):
+        return
+    if not source.unchanged():
+        remedy = f"bring back {source.path} as it was, or run `curate filter` again"
+        raise StoppedError(f"{source.name} no longer has the bytes that were read", remedy)
+    if source.has_bytes:
+        yield from _copied(source, numbers, offsets, lengths)
+        return
+    key = numbers if offsets is None else offsets
+    for lines in read_lines(source, max_line):
+        here = lines.numbers if offsets is None else cast(Any, lines.offsets)
+        at = np.searchsorted(key, here)
+        found = key[np.minimum(at, len(key) - 1)] == here
+        if found.any():
+            yield lines.take(np.flatnonzero(found))
+
+
+def _copied(source: Source, numbers: npt.NDArray[Any], offsets: Any, lengths: Any) -> Iterator[Lines]:
+    starts, ends = offsets.astype(np.int64), (offsets + lengths).astype(np.int64)
+    with source.path.open("rb") as file:
+        first = 0
+        while first < len(starts):
+            base = int(starts[first])
+            last = max(first + 1, int(np.searchsorted(ends, base + BLOCK, side="right")))
+            file.seek(base)
+            data = file.read(int(ends[last - 1]) - base)
+            yield Lines(data, starts[first:last] - base, ends[first:last] - base, numbers[first:last])
+            first = last
+
+
+def texts(lines: Lines) -> list[bytes]:
+    """Each line's bytes."""
+    return [lines.data[a:b] for a, b in zip(lines.starts.tolist(), lines.ends.tolist(), strict=True)]
+
+
+def _newline_ended(lines: Lines) -> list[bytes]:
+    """The lines' bytes, each with its newline; neighbours that stand side by side as one piece."""
+    breaks = np.flatnonzero(lines.starts[1:] != lines.ends[:-1] + 1) + 1
+    first = np.concatenate(([0], breaks))
+    last = np.concatenate((breaks, [len(lines)])) - 1
+    bounds = zip(lines.starts[first].tolist(), lines.ends[last].tolist(), strict=True)
+    return [piece for a, b in bounds for piece in (lines.data[a:b], b"\n")]
+
+
+def write_lines(path: Path, chunks: Callable[[], Iterator[Lines]]) -> None:
+    """Write the lines that `chunks` gives (each time it is called) in the format of `path`'s ending."""
+    kind, compression = kind_of(path.name)
+    with replaced(path) as file:
+        if kind == "parquet":
+            _write_parquet(file, chunks)
+            return
+        with _compressed(file, compression) as out:
+            if kind in ("csv", "tsv"):
+                _write_separated(out, chunks, "\t" if kind == "tsv" else ",")
+            elif kind == "json":
+                separator = b"[\n"
+                for lines in chunks():
+                    for text in texts(lines):
+                        out.write(separator + text)
+                        separator = b",\n"
+                out.write(b"[]\n" if separator == b"[\n" else b"\n]\n")
+            else:
+                for lines in chunks():
+                    if len(lines):
+                        out.writelines(_newline_ended(lines))
+
+
+@contextmanager
+def _compressed(file: IO[bytes], compression: str) -> Iterator[IO[bytes]]:
+    if compression == ".gz":  # without name and time: the same rows give the same bytes
+        with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as out:
+            yield cast(IO[bytes], out)
+    elif compression == ".zst":
+        import zstandard
+
+        with zstandard.ZstdCompressor().stream_writer(file, closefd=False) as writer:
+            yield cast(IO[bytes], writer)
+    else:
+        yield file
+
+
+def _fields(chunks: Callable[[], Iterator[Lines]]) -> list[str]:
+    names: dict[str, None] = {}
+    for lines in chunks():
+        for text in texts(lines):
+            names.update(dict.fromkeys(orjson.loads(text)))
+    return list(names)
+
+
+def _write_separated(out: IO[bytes], chunks: Callable[[], Iterator[Lines]], delimiter: str) -> None:
+    import io
+
+    text_out = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
+    names = _fields(chunks)
+    writer = csv.writer(text_out, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(names)
+    for lines in chunks():
+        for text in texts(lines):
+            record = orjson.loads(text)
+            writer.writerow([_cell(record.get(name)) for name in names])
+    text_out.flush()
+    text_out.detach()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _write_parquet(file: IO[bytes], chunks: Callable[[], Iterator[Lines]]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pa.schema([])
+        for lines in chunks():
+            table = pa.Table.from_pylist([orjson.loads(text) for text in texts(lines)])
+            schema = pa.unify_schemas([schema, table.schema], promote_options="permissive")
+        with pq.ParquetWriter(file, schema) as writer:
+            for lines in chunks():
+                writer.write_table(pa.Table.from_pylist([orjson.loads(text) for text in texts(lines)], schema))
+    except pa.ArrowException as error:
+        raise StoppedError(f"the rows don't fit one table: {error}", "name an output that ends in .jsonl") from None

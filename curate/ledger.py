@@ -1,0 +1,160 @@
+"""The ledger: every verdict, row by step, in one Parquet file per step; it answers why a row went.
+
+`read_ledger(run)` has a line per row and step: row 7, step length, drop, "response is 0 characters, less than 1".
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import polars as pl
+
+from curate.errors import UsageError
+from curate.protocol import DECISION, VERDICT
+
+Mask = npt.NDArray[np.bool_]
+
+SCHEMA: dict[str, Any] = {
+    "row": pl.UInt64,
+    "step": pl.String,
+    "alive": pl.Boolean,
+    "verdict": VERDICT,
+    "kept": pl.Boolean,
+    **{name: kind for name, kind in DECISION.items() if name != "verdict"},
+}
+"""`alive`: the row reached the step; `kept`: it is alive after it."""
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """What a run left behind: `runs/NAME/` with `run.json` and `ledger/`."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Start time and four hex digits."""
+        return self.path.name
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The contents of `run.json`."""
+        facts: dict[str, Any] = orjson.loads((self.path / "run.json").read_bytes())
+        return facts
+
+    def write_facts(self, facts: dict[str, Any]) -> None:
+        """Replace `run.json`."""
+        temporary = self.path / f".run.{os.getpid()}.tmp"
+        temporary.write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+        temporary.replace(self.path / "run.json")
+
+    def parts(self) -> list[Path]:
+        """The ledger's files, in the order they were written."""
+        return sorted((self.path / "ledger").glob("[0-9]*.parquet"))
+
+    def part(self, number: int, step: str) -> Path:
+        """The ledger file of a step."""
+        return self.path / "ledger" / f"{number:02d}-{step}.parquet"
+
+
+def run_directories(work_dir: Path) -> list[RunDirectory]:
+    """All runs, the newest first."""
+    found = sorted((work_dir / "runs").glob("*/run.json"), key=lambda f: f.parent.name, reverse=True)
+    return [RunDirectory(file.parent) for file in found]
+
+
+def find_run(work_dir: Path, name: str | None = None) -> RunDirectory:
+    """The run of that name (or its last digits); without one the newest finished run."""
+    runs = run_directories(work_dir)
+    for run in runs:
+        if run.name == name or (name and run.name.endswith(name)):
+            return run
+    if name:
+        listed = ", ".join(r.name for r in runs[:5]) or "none"
+        raise UsageError(f"no run is called {name}", f"known: {listed}")
+    for run in runs:
+        if run.facts["status"] == "done":
+            return run
+    raise UsageError(f"there is no finished run in {work_dir}", "run `curate filter` first, or name another --work-dir")
+
+
+def write_part(path: Path, frame: pl.DataFrame) -> None:
+    """Write one step's verdicts, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        frame.select(*SCHEMA).write_parquet(temporary, compression="zstd", statistics=False)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_ledger(run: RunDirectory) -> pl.DataFrame:
+    """All verdicts of a run, in the order they were made."""
+    parts = [pl.read_parquet(part) for part in run.parts()]
+    return pl.concat(parts) if parts else pl.DataFrame(schema=SCHEMA)
+
+
+def verdicts_on(run: RunDirectory, rows: list[int]) -> pl.DataFrame:
+    """The verdicts on some rows."""
+    parts = [pl.scan_parquet(part).filter(pl.col("row").is_in(rows)) for part in run.parts()]
+    return pl.concat(parts).collect() if parts else pl.DataFrame(schema=SCHEMA)
+
+
+def kept_rows(run: RunDirectory, n_rows: int) -> Mask:
+    """Which rows are in the curated set: those that no step dropped, and those that were restored since."""
+    kept = np.ones(n_rows, dtype=np.bool_)
+    for part in run.parts():
+        frame = pl.read_parquet(part, columns=["row", "alive", "kept", "step"])
+        changed = frame.filter(pl.col("alive") | (pl.col("step") == RESTORE))
+        kept[changed["row"].to_numpy()] = changed["kept"].to_numpy()
+    return kept
+
+
+RESTORE = "restore"
+"""The step that brings rows back, and the name of its ledger parts."""
+
+
+def drops(run: RunDirectory) -> pl.DataFrame:
+    """The verdict that cost each dropped row its place, in order of rows; rows restored since are not in it."""
+    parts = [
+        pl.scan_parquet(part).filter(pl.col("alive") & ~pl.col("kept"))
+        for part in run.parts()
+        if RESTORE not in part.name
+    ]
+    if not parts:
+        return pl.DataFrame(schema=SCHEMA)
+    dropped = pl.concat(parts).collect().sort("row")
+    restored = [pl.read_parquet(part, columns=["row"])["row"] for part in run.parts() if RESTORE in part.name]
+    if restored:
+        dropped = dropped.filter(~pl.col("row").is_in(pl.concat(restored).implode()))
+    return dropped
+
+
+def orphans(run: RunDirectory, kept: Mask) -> pl.DataFrame:
+    """Rows dropped for a rival that a later step dropped, with nothing else said against them.
+
+    Columns `row`, `rival` (the row at the end of the chain of rivals) and `value`. A rival that itself lost to a rival
+    that stayed is no orphan's loss: the chain is followed to its end.
+    """
+    lost = drops(run).filter(pl.col("rival").str.starts_with("row:"))
+    if not len(lost):
+        return pl.DataFrame(schema={"row": pl.UInt64, "rival": pl.UInt64, "value": pl.Float64})
+    head = np.arange(len(kept), dtype=np.int64)
+    rows = lost["row"].to_numpy().astype(np.int64)
+    head[rows] = lost["rival"].str.slice(4).cast(pl.Int64).to_numpy()
+    while not np.array_equal(head[head], head):
+        head = head[head]
+    alone = ~kept[head[rows]] & ~kept[rows]
+    found = lost.select("row", rival=pl.Series(head[rows], dtype=pl.UInt64), value="value").filter(pl.Series(alone))
+    spoken_against = pl.concat(
+        [
+            pl.scan_parquet(part).filter(~pl.col("alive") & (pl.col("verdict") == "drop")).select("row")
+            for part in run.parts()
+        ]
+    ).collect()["row"]
+    return found.filter(~pl.col("row").is_in(spoken_against.implode()))

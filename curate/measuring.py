@@ -1,0 +1,252 @@
+"""Measures of a step over a pool: computed once per row range, kept on disk, read by every later run.
+
+`pools/FINGERPRINT/measures/length-5d1f…/part-00000000.parquet` holds the measures of rows 0 to 65,535. A part that is
+there is whole: that is how a killed run goes on.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import polars as pl
+import xxhash
+
+from curate.errors import StoppedError
+from curate.pool import Pool
+from curate.protocol import Filter, for_measuring, measured_by, trait
+from curate.recipe import Step, measures_of, prepared
+from curate.working import Working
+
+Mask = npt.NDArray[np.bool_]
+
+RANGE = 65_536
+"""Rows of one part."""
+
+FLUSH_ROWS = 256
+"""A streamed measure is written at least every so many rows."""
+
+
+class Measures:
+    """The measures of one step over one pool."""
+
+    def __init__(self, step: Step, pool: Pool) -> None:
+        self.step, self.pool = step, pool
+        self.filter: Filter = prepared(step, pool)
+        key = {
+            "filter": step.filter_name,
+            "version": trait(self.filter, "version"),
+            "side": step.side,
+            "by": measured_by(self.filter),
+        }
+        digest = xxhash.xxh3_64_hexdigest(orjson.dumps(key, option=orjson.OPT_SORT_KEYS, default=str))
+        self.path = pool.path / "measures" / f"{step.filter_name}-{digest}"
+        self.problems: dict[int, str] = {}
+
+    @property
+    def streams(self) -> bool:
+        """Whether a model measures, row by row and only the living."""
+        return hasattr(self.filter, "stream")
+
+    @property
+    def measures(self) -> bool:
+        """Whether the filter measures at all."""
+        return self.streams or hasattr(self.filter, "measure")
+
+    def compute(self, alive: Mask, working: Working) -> int:
+        """Measure what is not on disk yet; returns for how many rows."""
+        if not self.measures:
+            return 0
+        self.path.mkdir(parents=True, exist_ok=True)
+        return self._stream(alive, working) if self.streams else self._measure(working)
+
+    def load(self, rows: Mask, names: list[str] | None = None) -> pl.DataFrame:
+        """`row` and the measures of the rows that the mask names; `problem` where a measure could not be had."""
+        wanted = np.flatnonzero(rows)
+        row = pl.Series("row", wanted, dtype=pl.UInt64)
+        if not self.measures:
+            return row.to_frame()
+        if self.streams:
+            return self._streamed(row.to_frame(), names)
+        parts = []
+        for start in np.unique(wanted // RANGE) * RANGE:
+            part = pl.read_parquet(self._part(int(start)), columns=names)
+            here = rows[start : start + RANGE]
+            parts.append(part if here.all() else part.filter(pl.Series(here)))
+        empty = pl.DataFrame(schema=dict.fromkeys(names or measures_of(self.step, self.pool), pl.Null))
+        return pl.concat([row.to_frame(), pl.concat(parts) if parts else empty], how="horizontal")
+
+    def has_problem(self) -> bool:
+        """Whether any part says that a measure could not be had."""
+        return self.streams or "problem" in pl.read_parquet_schema(self._part(0))
+
+    def _part(self, start: int) -> Path:
+        return self.path / f"part-{start:010d}.parquet"
+
+    def _measure(self, working: Working) -> int:
+        starts = range(0, len(self.pool), RANGE)
+        missing = [s for s in starts if working.fresh or not self._part(s).exists()]
+        total = sum(self._rows_at(s) for s in missing)
+        done = 0
+        filter = for_measuring(self.filter)
+        running: set[Future[int]] = set()
+        left = iter(missing)
+        with ThreadPoolExecutor(working.threads) as workers:
+            try:
+                while True:
+                    working.check()
+                    while len(running) < working.threads and (start := next(left, None)) is not None:
+                        running.add(workers.submit(self._measure_range, filter, start))
+                    if not running:
+                        return total
+                    finished, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+                    done += sum(future.result() for future in finished)
+                    working.report(self.step.name, done, total)
+            finally:
+                for future in running:
+                    future.cancel()
+
+    def _rows_at(self, start: int) -> int:
+        return min(RANGE, len(self.pool) - start)
+
+    def _measure_range(self, filter: Filter, start: int) -> int:
+        frames = []
+        for rows in self.pool.batches(trait(filter, "reads"), start, start + RANGE, self.step.side):
+            try:
+                measured = filter.measure(rows)
+            except Exception as error:
+                raise StoppedError(*self._failure(error, rows)) from error
+            if not isinstance(measured, pl.DataFrame) or len(measured) != len(rows):
+                what = f"{len(measured)} lines" if isinstance(measured, pl.DataFrame) else type(measured).__name__
+                raise StoppedError(
+                    f"{self.step.filter_name}.measure gave {what} for {len(rows)} rows",
+                    "it must give a DataFrame with one line per line, in the same order",
+                )
+            frames.append(measured.drop("row", strict=False))
+        write_whole(pl.concat(frames), self._part(start))
+        return self._rows_at(start)
+
+    def _failure(self, error: Exception, rows: pl.DataFrame) -> tuple[str, str]:
+        at = error.__traceback__
+        while at and at.tb_next:
+            at = at.tb_next
+        place = f" ({Path(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno})" if at else ""
+        first, last = rows["row"][0], rows["row"][-1]
+        said = (
+            f"filter {self.step.filter_name} failed on rows {first} to {last}: {type(error).__name__}: {error}{place}"
+        )
+        return said, "mend the filter, then run the same command again: finished parts are kept"
+
+    def _streamed_parts(self, start: int) -> list[Path]:
+        return sorted(self.path.glob(f"part-{start:010d}-*.parquet"), key=lambda p: int(p.stem.rpartition("-")[2]))
+
+    def _streamed(self, rows: pl.DataFrame, names: list[str] | None) -> pl.DataFrame:
+        parts = [pl.read_parquet(p) for s in range(0, len(self.pool), RANGE) for p in self._streamed_parts(s)]
+        made = names or measures_of(self.step, self.pool)
+        if parts:
+            # the first reply that was committed is the measure
+            known = pl.concat(parts, how="diagonal").unique("row", keep="first", maintain_order=True)
+            found = rows.join(known.select("row", *made), on="row", how="left", maintain_order="left")
+            had = rows["row"].is_in(known["row"].implode())
+        else:
+            found = rows.with_columns(pl.lit(None, dtype=pl.Float64).alias(name) for name in made)
+            had = pl.Series([False] * len(rows))
+        problems = [self.problems.get(row, "was not measured") for row in found["row"]]
+        return found.with_columns(problem=pl.when(~had).then(pl.Series(problems, dtype=pl.String)))
+
+    def _stream(self, alive: Mask, working: Working) -> int:
+        """Let the model see what the parts lack. A row it has no measure for is a problem of this run, never cached."""
+        lacking = alive.copy()
+        if not working.fresh:
+            for start in range(0, len(self.pool), RANGE):
+                for part in self._streamed_parts(start):
+                    lacking[pl.read_parquet(part, columns=["row"])["row"].to_numpy()] = False
+        total, done = int(lacking.sum()), 0
+        if not total:
+            return 0
+        if working.fresh:
+            for start in range(0, len(self.pool), RANGE):
+                for part in self._streamed_parts(start):
+                    part.unlink()
+        waiting: list[pl.DataFrame] = []
+        try:
+            for frame in for_measuring(self.filter).stream(self._living(lacking, working)):
+                failed = frame.filter(pl.col("problem").is_not_null()) if "problem" in frame.columns else frame.clear()
+                self.problems.update(
+                    zip(failed["row"], failed.get_column("problem", default=failed["row"]), strict=True)
+                )
+                waiting.append(
+                    frame.filter(~pl.col("row").is_in(failed["row"].implode())).drop("problem", strict=False)
+                )
+                done += len(frame)
+                working.report(self.step.name, done, total)
+                if sum(map(len, waiting)) >= FLUSH_ROWS:
+                    self._flush(waiting)
+        finally:
+            self._flush(waiting)
+        working.check()
+        return done
+
+    def _living(self, lacking: Mask, working: Working) -> Iterator[pl.DataFrame]:
+        start = 0
+        for rows in self.pool.batches(trait(self.filter, "reads"), side=self.step.side):
+            if working.stop.is_set():
+                return
+            here = lacking[start : start + len(rows)]
+            start += len(rows)
+            if here.any():
+                yield rows.filter(pl.Series(here))
+
+    def _flush(self, waiting: list[pl.DataFrame]) -> None:
+        frame = pl.concat(waiting) if waiting else pl.DataFrame()
+        waiting.clear()
+        if not len(frame):
+            return
+        for (start,), rows in frame.group_by((pl.col("row") // RANGE * RANGE).alias("start"), maintain_order=True):
+            temporary = self.path / f".{start}.{os.getpid()}.tmp"
+            rows.drop("start", strict=False).write_parquet(temporary)
+            number = len(self._streamed_parts(int(start)))  # type: ignore[call-overload]
+            while True:
+                try:  # a link, unlike a rename, never takes the place of what another run has written
+                    os.link(temporary, self.path / f"part-{start:010d}-{number}.parquet")
+                    break
+                except FileExistsError:
+                    number += 1
+            temporary.unlink()
+
+
+def write_whole(frame: pl.DataFrame, path: Path) -> None:
+    """Write Parquet under a temporary name, then rename: a file that is there is whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    try:
+        frame.write_parquet(temporary, compression="lz4", statistics=False)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def column_values(reference: str, rows: Mask, pool: Pool, measured: dict[str, Measures]) -> pl.DataFrame:
+    """The values that a `Column` names, as `value`, with `problem` where one could not be had."""
+    owner, _, name = reference.rpartition(".")
+    if owner in measured:
+        source = measured[owner]
+        names = [name, "problem"] if source.has_problem() and not source.streams else [name]
+        return source.load(rows, names).drop("row").rename({name: "value"})
+    wanted = pl.Series(rows)
+    if reference.startswith("meta."):
+        values = pool.meta(reference.removeprefix("meta."))
+    elif reference == "row":
+        values = pl.Series(np.arange(len(pool)), dtype=pl.UInt64)
+    else:
+        values = pool.column(reference)
+    return values.filter(wanted).alias("value").to_frame()
+
+
+def is_from_model(reference: str, measured: dict[str, Measures]) -> bool:
+    """Whether a model made the column: then only the living have a value."""
+    owner = reference.rpartition(".")[0]
+    return owner in measured and measured[owner].streams

@@ -1,0 +1,178 @@
+"""What a filter is: a frozen dataclass in a file of its own, with `measure`, `decide`, or both.
+
+@dataclass(frozen=True, kw_only=True)
+class Shouting:
+    '''Drop a row whose response is mostly capitals.'''
+
+    reads = ("response",)
+    per_row = True
+    most: float | None = threshold(0.5)
+
+    def measure(self, rows):
+        letters = pl.col("response").str.count_matches(r"\\p{L}")
+        return rows.select(capitals=pl.col("response").str.count_matches(r"\\p{Lu}") / letters)
+
+    def decide(self, measures, pool):
+        return within(measures, "capitals", high=self.most, what="share of capitals")
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, ClassVar, Protocol, Self, cast, runtime_checkable
+
+import polars as pl
+
+from curate.pool import Pool
+
+VERDICT = pl.Enum(["keep", "drop", "unscored"])
+DECISION = {
+    "verdict": VERDICT,
+    "reason": pl.String,
+    "value": pl.Float64,
+    "threshold": pl.Float64,
+    "margin": pl.Float64,
+    "rival": pl.String,
+    "evidence": pl.String,
+}
+"""Columns that `decide` may return, in its rows' order; only `verdict` must be there. margin >= 0 keeps."""
+
+
+@runtime_checkable
+class Filter(Protocol):
+    """The protocol; each method may be missing, but not both `measure` (or `stream`) and `decide`.
+
+    Without `decide` a filter only measures; without `measure` it only decides. The rules are in docs/protocol.md.
+    """
+
+    version: ClassVar[int] = 1
+    per_row: ClassVar[bool] = False
+    reads: Any = ("response",)
+
+    def prepare(self, pool: Pool) -> Self:
+        """A copy with its `fitted()` fields filled, seen from the whole pool."""
+
+    def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """One line per line of `rows` (`row` and `reads`), in order; a column `problem` says why a value is null."""
+
+    def stream(self, batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """Instead of `measure`, for models: lines with their `row`, in any order, as they come."""
+
+    def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
+        """The verdict on every line of `measures` (`row`, measures, `Column` fields), in order; see `DECISION`."""
+
+
+def trait(filter: Any, name: str) -> Any:
+    """The filter's `version`, `per_row` or `reads`, or the protocol's default where it says nothing."""
+    return getattr(filter, name, getattr(Filter, name))
+
+
+class Column(str):
+    """A parameter that names a value per row: `STEP.MEASURE`, `meta.NAME` or a column of the pool.
+
+    `decide` finds the values under the field's name.
+    """
+
+
+def threshold(default: Any) -> Any:
+    """A parameter that only `decide` reads: changing it measures nothing anew."""
+    return dataclasses.field(default=default, metadata={"curate": "threshold"})
+
+
+def fitted() -> Any:
+    """A field that `prepare` fills and no recipe sets; one of them must be called `fingerprint`."""
+    return dataclasses.field(default=None, metadata={"curate": "fitted"})
+
+
+def _mark(field: dataclasses.Field[Any]) -> str:
+    return str(field.metadata.get("curate", ""))
+
+
+def parameters(filter_class: type) -> dict[str, dataclasses.Field[Any]]:
+    """The fields that a recipe may set."""
+    return {f.name: f for f in dataclasses.fields(filter_class) if _mark(f) != "fitted"}
+
+
+def is_column(field: dataclasses.Field[Any]) -> bool:
+    """Whether the field names a value per row."""
+    kinds = str(field.type if isinstance(field.type, str) else getattr(field.type, "__args__", field.type))
+    return "Column" in kinds
+
+
+def measured_by(filter: Filter) -> dict[str, Any]:
+    """What decides a filter's measures: every parameter but thresholds and columns, and its fingerprint."""
+    fields = dataclasses.fields(cast(Any, filter))
+    return {f.name: getattr(filter, f.name) for f in fields if _decides_measure(f)}
+
+
+def _decides_measure(field: dataclasses.Field[Any]) -> bool:
+    if _mark(field) == "fitted":
+        return field.name == "fingerprint"
+    return _mark(field) != "threshold" and not is_column(field)
+
+
+def for_measuring(filter: Filter) -> Filter:
+    """A copy in which reading a threshold or a column raises: what `measure` used, it would have to be keyed by."""
+
+    def forbidden(name: str) -> property:
+        def read(_: object) -> None:
+            raise TypeError(
+                f"{type(filter).__name__}.measure reads {name}, which only decide may: "
+                f"write `{name} = <default>` without threshold(), so that it becomes part of the measure's key"
+            )
+
+        return property(read)
+
+    hidden = [f.name for f in dataclasses.fields(cast(Any, filter)) if _mark(f) != "fitted" and not _decides_measure(f)]
+    masked = type(type(filter).__name__, (type(filter),), {name: forbidden(name) for name in hidden})
+    copy = object.__new__(masked)
+    copy.__dict__.update({k: v for k, v in vars(filter).items() if k not in hidden})
+    return cast(Filter, copy)
+
+
+def within(
+    measures: pl.DataFrame,
+    column: str,
+    low: float | None = None,
+    high: float | None = None,
+    what: str | None = None,
+    unit: str = "",
+) -> pl.DataFrame:
+    """Keep rows whose measure lies in [low, high]; a null measure breaks no bound, a bound of None is off.
+
+    The reason reads `response has 3 characters, fewer than 10`, or `loss is 0.2, less than 0.5` without a unit.
+    """
+    value = pl.col(column)
+    shown = value.round(4).cast(pl.String) if measures.schema[column].is_float() else value.cast(pl.String)
+    says = f"{what or column} has {{}} {unit}" if unit else f"{what or column} is {{}}"
+    fewer, more = ("fewer than", "more than") if unit else ("less than", "more than")
+    verdict, reason = pl.lit("keep"), pl.lit(None, dtype=pl.String)
+    limit = margin = pl.lit(None, dtype=pl.Float64)
+    bounds = []
+    if low is not None:
+        bounds.append((low, value < low, value.cast(pl.Float64) - low, fewer))
+    if high is not None:
+        bounds.append((high, value > high, high - value.cast(pl.Float64), more))
+    for bound, breaks, gap, words in bounds:
+        nearer = margin.is_null() | (gap < margin)
+        verdict = pl.when(breaks).then(pl.lit("drop")).otherwise(verdict)
+        reason = pl.when(breaks).then(pl.format(f"{says}, {words} {bound:,g}", shown)).otherwise(reason)
+        limit = pl.when(nearer).then(pl.lit(float(bound))).otherwise(limit)
+        margin = pl.when(nearer).then(gap).otherwise(margin)
+    return measures.select(
+        verdict=verdict.cast(VERDICT), reason=reason, value=value.cast(pl.Float64), threshold=limit, margin=margin
+    )
+
+
+def all_of(decisions: list[pl.DataFrame]) -> pl.DataFrame:
+    """Keep what each of `decisions` keeps; a row speaks through the first that drops it, else the tightest margin."""
+    joined = decisions[0]
+    for other in decisions[1:]:
+        both = pl.concat([joined, other.select(pl.all().name.suffix("_other"))], how="horizontal")
+        drops, drops_other = pl.col("verdict") == "drop", pl.col("verdict_other") == "drop"
+        tighter = pl.col("margin_other") < pl.col("margin")
+        other_speaks = ~drops & (drops_other | tighter.fill_null(pl.col("margin").is_null()))
+        joined = both.select(
+            pl.when(other_speaks).then(pl.col(f"{name}_other")).otherwise(pl.col(name)).alias(name)
+            for name in joined.columns
+        )
+    return joined

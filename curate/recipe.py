@@ -1,0 +1,353 @@
+"""Recipes: an ordered list of steps in YAML, checked before anything is read.
+
+name: thousand
+steps:
+  - length: {min_chars: 2}
+  - exact-dup
+  - keep-top: {n: 1000, by: length.chars}
+    as: longest-thousand
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+import pkgutil
+import sys
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import yaml
+
+from curate.errors import UsageError, nearest
+from curate.pool import COLUMNS, Pool
+from curate.protocol import Column, Filter, for_measuring, is_column, parameters, trait
+
+Unscored = Literal["keep", "drop", "fail"]
+Side = Literal["chosen", "rejected"]
+STEP_OPTIONS = ("as", "unscored", "side")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One filter with its parameters; `name` is how `--set`, the ledger, the report and `why` call it."""
+
+    name: str
+    filter_name: str
+    filter: Filter
+    unscored: Unscored
+    side: Side
+
+    def as_dict(self) -> dict[str, Any]:
+        """The step with every default spelled out."""
+        values = {name: getattr(self.filter, name) for name in parameters(type(self.filter))}
+        options = {
+            "as": self.name,
+            "unscored": self.unscored,
+            "side": self.side,
+            "version": trait(self.filter, "version"),
+        }
+        return {self.filter_name: values, **options}
+
+    def columns(self) -> dict[str, str]:
+        """Field name and reference of each `Column` that is set."""
+        fields = parameters(type(self.filter))
+        named = {name: getattr(self.filter, name) for name, field in fields.items() if is_column(field)}
+        return {name: str(value) for name, value in named.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Steps in order."""
+
+    name: str
+    about: str
+    steps: tuple[Step, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The recipe with every default spelled out, as `run.json` keeps it; as YAML it can be run."""
+        return {"name": self.name, "steps": [step.as_dict() for step in self.steps]}
+
+    def versions(self) -> dict[str, int]:
+        """The version of each step's filter."""
+        return {step.name: trait(step.filter, "version") for step in self.steps}
+
+
+@cache
+def built_in_filters() -> dict[str, str]:
+    """Name and module of each filter in `filters/`."""
+    package = importlib.import_module("curate.filters")
+    return {m.name.replace("_", "-"): f"curate.filters.{m.name}" for m in pkgutil.iter_modules(package.__path__)}
+
+
+def installed_filters() -> dict[str, Any]:
+    """Entry points of the group `curate.filters`, by name."""
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group="curate.filters")}
+
+
+def load_plugins(files: Sequence[Path]) -> dict[str, type]:
+    """The filters of `--plugin` files: every frozen dataclass with `measure`, `stream` or `decide` that one defines."""
+    found: dict[str, type] = {}
+    for file in files:
+        name = f"curate_plugin_{file.stem}"
+        spec = importlib.util.spec_from_file_location(name, file)
+        if spec is None or spec.loader is None or not file.is_file():
+            raise UsageError(f"--plugin {file} is not a Python file", "name a file that ends in .py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            raise UsageError(f"--plugin {file} does not import: {type(error).__name__}: {error}") from error
+        classes = [c for c in vars(module).values() if _is_filter(c) and c.__module__ == name]
+        if not classes:
+            raise UsageError(f"--plugin {file} defines no filter", "see CONTRIBUTING.md for one of 20 lines")
+        found |= {filter_name(c): c for c in classes}
+    return found
+
+
+def _is_filter(thing: Any) -> bool:
+    methods = ("measure", "stream", "decide")
+    return isinstance(thing, type) and dataclasses.is_dataclass(thing) and any(hasattr(thing, m) for m in methods)
+
+
+def filter_name(filter_class: type) -> str:
+    """`ExactDup` is called `exact-dup`."""
+    return "".join(f"-{c.lower()}" if c.isupper() else c for c in filter_class.__name__).lstrip("-")
+
+
+def filter_names(plugins: dict[str, type] | None = None) -> dict[str, str]:
+    """Every filter by name, with where it comes from: built-in, a package or a plug-in file."""
+    names = dict.fromkeys(built_in_filters(), "built-in")
+    names |= {name: f"package {p.dist.name if p.dist else p.value}" for name, p in installed_filters().items()}
+    return names | dict.fromkeys(plugins or {}, "plug-in")
+
+
+def load_filter(name: str, plugins: dict[str, type] | None = None) -> type:
+    """The class of a filter. Raises UsageError for an unknown name, with the nearest known one."""
+    if plugins and name in plugins:
+        return plugins[name]
+    if point := installed_filters().get(name):
+        try:
+            return cast(type, point.load())
+        except Exception as error:
+            remedy = "mend or uninstall that package"
+            raise UsageError(f"filter {name} ({point.value}) does not import: {error}", remedy) from error
+    module_name = built_in_filters().get(name)
+    if module_name is None:
+        raise UsageError(f"no filter is called {name}", nearest(name, list(filter_names(plugins))))
+    module = importlib.import_module(module_name)
+    return next(c for c in vars(module).values() if _is_filter(c) and c.__module__ == module_name)
+
+
+def built_in_recipes() -> dict[str, Path]:
+    """Name and file of each recipe in `filters/recipes/`."""
+    folders = [Path(p) / "recipes" for p in importlib.import_module("curate.filters").__path__]
+    return {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
+
+
+def load_recipe(
+    name: str,
+    *,
+    settings: Sequence[str] = (),
+    keep: int | None = None,
+    exclude: Sequence[str] = (),
+    seed: int = 0,
+    plugins: dict[str, type] | None = None,
+) -> Recipe:
+    """The recipe of a built-in name or a YAML file, with `--set`, `--keep`, `--exclude` and `--seed` applied.
+
+    Raises UsageError, with the known names, for anything that is not as it should be.
+    """
+    file = built_in_recipes().get(name) or Path(name)
+    if not file.is_file():
+        raise UsageError(f"no recipe is called {name}", nearest(name, list(built_in_recipes())))
+    try:
+        text = yaml.safe_load(file.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is not YAML: {error}") from None
+    if not isinstance(text, dict) or not isinstance(text.get("steps"), list) or not text["steps"]:
+        raise UsageError(f"{file} has no list of steps", "it should read like this:\n" + __doc__.partition("\n\n")[2])
+    if unknown := set(text) - {"name", "about", "steps"}:
+        raise UsageError(f"{file} has the unknown field {unknown.pop()}", "known: name, about, steps")
+    given = [_parse_step(step, f"{file}, step {k}") for k, step in enumerate(text["steps"], 1)]
+    names = [options["as"] for _, _, options in given]
+    if len(set(names)) < len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise UsageError(f"{file}: two steps are called {twice}", "give one another name with `as:`")
+    _apply(given, settings, names)
+    _select(given, keep, str(text.get("name", file.stem)), plugins)
+    for filter, values, _ in given:
+        fields = parameters(load_filter(filter, plugins))
+        if "seed" in fields:
+            values.setdefault("seed", seed)
+        if exclude and "exclude" in fields:
+            values["exclude"] = list(exclude)
+    if exclude and not any("exclude" in parameters(load_filter(f, plugins)) for f, _, _ in given):
+        able = [n for n in filter_names(plugins) if "exclude" in parameters(load_filter(n, plugins))]
+        raise UsageError(f"no step of {name} can take --exclude", f"filters that can: {', '.join(able)}")
+    steps = tuple(_build(filter, values, options, plugins) for filter, values, options in given)
+    _check_columns(steps)
+    return Recipe(str(text.get("name", file.stem)), str(text.get("about", "")).strip(), steps)
+
+
+_Given = tuple[str, dict[str, Any], dict[str, Any]]
+
+
+def _parse_step(step: Any, where: str) -> _Given:
+    if isinstance(step, str):
+        step = {step: None}
+    if not isinstance(step, dict):
+        raise UsageError(f"{where} is {step!r}", "write the filter's name, or `name: {parameter: value}`")
+    options = {str(name): step[name] for name in step if name in STEP_OPTIONS}
+    names = [str(name) for name in step if name not in STEP_OPTIONS]
+    if len(names) != 1:
+        raise UsageError(f"{where} names {len(names)} filters: {', '.join(names)}", "one step, one filter")
+    values = step[names[0]] or {}
+    if not isinstance(values, dict):
+        raise UsageError(f"{where}: {names[0]} has {values!r} for parameters", "write `name: {parameter: value}`")
+    options.setdefault("as", names[0])
+    return names[0], dict(values), options
+
+
+def _apply(given: list[_Given], settings: Sequence[str], names: list[str]) -> None:
+    for setting in settings:
+        path, equals, value = setting.partition("=")
+        step, dot, parameter = path.rpartition(".")
+        if not (equals and dot and step and parameter):
+            raise UsageError(f"--set {setting} is not STEP.PARAM=VALUE", "as in --set length.min_chars=20")
+        if step not in names:
+            raise UsageError(f"--set {setting}: no step is called {step}", nearest(step, names))
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UsageError(f"--set {setting}: {value} is not a YAML value") from None
+        _, values, options = given[names.index(step)]
+        (options if parameter in STEP_OPTIONS and parameter != "as" else values)[parameter] = parsed
+
+
+def _select(given: list[_Given], keep: int | None, name: str, plugins: dict[str, type] | None) -> None:
+    if keep is None:
+        return
+    if keep < 1:
+        raise UsageError("--keep must be 1 or more", "leave it out to keep every row that passes")
+    for filter, values, _ in reversed(given):
+        if "n" in parameters(load_filter(filter, plugins)):
+            values["n"] = keep
+            values.pop("share", None)
+            return
+    selecting = [r for r, file in built_in_recipes().items() if _selects(file)]
+    raise UsageError(f"recipe {name} has no step that selects N rows", f"recipes that do: {', '.join(selecting)}")
+
+
+def _selects(file: Path) -> bool:
+    steps = yaml.safe_load(file.read_text())["steps"]
+    names = [_parse_step(step, "")[0] for step in steps]
+    return any("n" in parameters(load_filter(name)) for name in names)
+
+
+def _build(name: str, values: dict[str, Any], options: dict[str, Any], plugins: dict[str, type] | None) -> Step:
+    filter_class = load_filter(name, plugins)
+    fields = parameters(filter_class)
+    hints = typing.get_type_hints(filter_class)
+    for parameter in values:
+        if parameter not in fields:
+            raise UsageError(f"{name} has no parameter {parameter}", nearest(parameter, list(fields)))
+    try:
+        filter = filter_class(**{p: _coerce(v, hints[p], f"{name}.{p}") for p, v in values.items()})
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"{name}: {error}", f"`curate filters show {name}` explains its parameters") from None
+    selecting = getattr(filter, "n", None) is not None or getattr(filter, "share", None) is not None
+    unscored = options.get("unscored", "drop" if selecting else "keep")
+    side = options.get("side", "chosen")
+    for option, value, known in (
+        ("unscored", unscored, ("keep", "drop", "fail")),
+        ("side", side, ("chosen", "rejected")),
+    ):
+        if value not in known:
+            raise UsageError(f"{options['as']}: {option} is {value!r}", f"known: {', '.join(known)}")
+    return Step(str(options["as"]), name, cast(Filter, filter), unscored, side)
+
+
+def _coerce(value: Any, hint: Any, where: str) -> Any:
+    """`value` as the parameter's type. Raises UsageError if it can't be."""
+    origin, options = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in options:
+            return None
+        return _coerce(value, next(o for o in options if o is not type(None)), where)
+    if origin is Literal:
+        if value in options:
+            return value
+        raise UsageError(f"{where} is {value!r}", f"known: {', '.join(map(str, options))}")
+    if origin is tuple:
+        items = value if isinstance(value, list | tuple) else [value]
+        return tuple(_coerce(item, options[0], where) for item in items)
+    if hint is bool and isinstance(value, bool):
+        return value
+    if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if hint is Column and isinstance(value, str):
+        return Column(value)
+    if hint is str and value is not None and not isinstance(value, dict | list):
+        return str(value)
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Column: "a column's name"}
+    raise UsageError(f"{where} is {value!r}, {words.get(hint, hint)} was expected")
+
+
+def _check_columns(steps: Sequence[Step]) -> None:
+    """Refuse a column of a step that does not come before; whether the measure exists is checked with the pool."""
+    for position, step in enumerate(steps):
+        before = [s.name for s in steps[:position]]
+        for field, reference in step.columns().items():
+            owner, dot, _ = reference.rpartition(".")
+            if reference in COLUMNS or (dot and (owner == "meta" or reference.startswith("meta."))) or owner in before:
+                continue
+            known = [f"{name}.MEASURE" for name in before] + ["meta.NAME", *COLUMNS]
+            raise UsageError(
+                f"{step.name}.{field} is {reference}, which no step before it makes", f"known: {', '.join(known)}"
+            )
+
+
+def check_measures(recipe: Recipe, pool: Pool) -> None:
+    """Refuse a recipe in which a column names a measure that its step doesn't make, or a field no row's meta has."""
+    steps = {step.name: step for step in recipe.steps}
+    for step in recipe.steps:
+        for field, reference in step.columns().items():
+            owner, _, name = reference.rpartition(".")
+            if reference in COLUMNS:
+                continue
+            if reference.startswith("meta."):
+                field_name = reference.removeprefix("meta.")
+                known = pool.meta_names()
+                if field_name not in known and pool.meta(field_name).null_count() == len(pool):
+                    listed = ", ".join(f"meta.{n}" for n in known) or "no row has other fields"
+                    raise UsageError(f"{step.name}.{field} is {reference}, which no row has", f"known: {listed}")
+            elif name not in (made := measures_of(steps[owner], pool)):
+                listed = ", ".join(f"{owner}.{n}" for n in made)
+                raise UsageError(
+                    f"{step.name}.{field} is {reference}, which {owner} does not measure", f"known: {listed}"
+                )
+
+
+def measures_of(step: Step, pool: Pool) -> list[str]:
+    """Names of the measures that a step makes: its filter's `makes`, or the columns `measure` gives for no rows."""
+    if declared := getattr(step.filter, "makes", None):
+        return list(declared)
+    if not hasattr(step.filter, "measure"):
+        return []
+    empty = next(pool.batches(trait(step.filter, "reads"))).clear()
+    return [name for name in for_measuring(prepared(step, pool)).measure(empty).columns if name != "problem"]
+
+
+def prepared(step: Step, pool: Pool) -> Filter:
+    """The step's filter with its fitted fields filled."""
+    return step.filter.prepare(pool) if hasattr(step.filter, "prepare") else step.filter

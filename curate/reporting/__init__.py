@@ -1,0 +1,1 @@
+"""Pages and cards that tell a person what a run did."""

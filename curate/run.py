@@ -1,0 +1,339 @@
+"""One execution of a recipe over a pool: measure, decide, write the ledger, write the rows.
+
+`.curate/runs/20261123T104500-5d1f/` holds `run.json`, `ledger/01-length.parquet`, `rejected.jsonl`, `dropped.jsonl`.
+A run that was killed is found again by the four digits, which name pool, recipe and seed.
+"""
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import polars as pl
+import xxhash
+
+from curate import __version__
+from curate.errors import StoppedError, UsageError
+from curate.formats.lines import Lines
+from curate.formats.sources import Source, sources_of
+from curate.formats.writing import lines_at, replaced, texts, write_lines
+from curate.ledger import Mask, RunDirectory, drops, kept_rows, orphans, write_part
+from curate.measuring import Measures, column_values, is_from_model
+from curate.pool import Pool
+from curate.protocol import DECISION, VERDICT, trait
+from curate.recipe import Recipe, Step
+from curate.working import Working
+
+
+@dataclass(frozen=True)
+class StepSummary:
+    """What one step did. `measured`: rows whose measure was computed in this run; `example`: one drop in words."""
+
+    step: str
+    filter: str
+    reached: int
+    measured: int
+    dropped: int
+    unscored: int
+    seconds: float
+    example: str = ""
+
+
+@dataclass
+class Summary:
+    """What a run did, as `--json` prints it."""
+
+    run: str
+    records: int
+    rows_in: int
+    kept: int
+    dropped: int
+    rejected: int
+    unscored: int
+    orphans: int
+    seconds: float
+    output: str
+    by_step: list[StepSummary] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary as plain values."""
+        return asdict(self)
+
+
+@contextmanager
+def open_run(work_dir: Path, pool: Pool, recipe: Recipe, seed: int, fresh: bool) -> Iterator[RunDirectory]:
+    """The directory of this run: the unfinished one of the same pool, recipe and seed, or a new one; locked."""
+    key = xxhash.xxh3_64_hexdigest(
+        orjson.dumps(
+            [pool.fingerprint, recipe.as_dict(), recipe.versions(), seed, _files(recipe, work_dir)], default=str
+        )
+    )
+    digits = key[:4]
+    runs = work_dir / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    unfinished = [] if fresh else sorted(runs.glob(f"*-{digits}"), reverse=True)
+    for path in unfinished:
+        run = RunDirectory(path)
+        with _locked(path) as mine:
+            if mine and (path / "run.json").exists() and run.facts["key"] == key and run.facts["status"] != "done":
+                yield run
+                return
+    started = datetime.now()
+    while True:
+        path = runs / f"{started:%Y%m%dT%H%M%S}-{digits}"
+        try:
+            path.mkdir()
+            break
+        except FileExistsError:
+            started += timedelta(seconds=1)
+    with _locked(path):
+        run = RunDirectory(path)
+        run.write_facts(
+            {
+                "name": path.name,
+                "key": key,
+                "status": "running",
+                "version": __version__,
+                "started": started.isoformat(timespec="seconds"),
+                "seed": seed,
+                "recipe": recipe.as_dict(),
+                "filter_versions": recipe.versions(),
+                "pool": pool.fingerprint,
+                "inputs": [_source_facts(source) for source in pool.sources],
+            }
+        )
+        yield run
+
+
+def _files(recipe: Recipe, work_dir: Path) -> list[str]:
+    """Digests of the files that steps compare with."""
+    names = [name for step in recipe.steps for name in getattr(step.filter, "exclude", ())]
+    return [source.digest for source in sources_of(names, work_dir / "stdin")] if names else []
+
+
+def _source_facts(source: Source) -> dict[str, Any]:
+    return {**asdict(source), "path": str(source.path)}
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Whether this process alone works in `path` now."""
+    with (path / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def pool_of(run: RunDirectory, work_dir: Path) -> Pool:
+    """The pool that a run worked on. Raises UsageError if it was deleted."""
+    facts = run.facts
+    path = work_dir / "pools" / facts["pool"]
+    if not (path / "pool.json").exists():
+        remedy = "run `curate filter` again on the same inputs"
+        raise UsageError(f"the pool of run {run.name} is gone from {work_dir}", remedy)
+    sources = [Source(**{**s, "path": Path(s["path"]), "stamp": tuple(s["stamp"])}) for s in facts["inputs"]]
+    return Pool(path, sources, work_dir)
+
+
+def execute(run: RunDirectory, pool: Pool, recipe: Recipe, working: Working) -> list[StepSummary]:
+    """Take the steps in order over the rows still alive and write each one's part of the ledger.
+
+    Raises StoppedError when a step keeps nothing: what it decided is kept, so that `why` can tell.
+    """
+    alive = np.ones(len(pool), dtype=np.bool_)
+    measured: dict[str, Measures] = {}
+    summaries = []
+    for number, step in enumerate(recipe.steps, 1):
+        began = time.monotonic()
+        working.check()
+        measured[step.name] = measures = Measures(step, pool)
+        part = run.part(number, step.name)
+        new = 0
+        if not part.exists():
+            new = measures.compute(alive, working)
+            working.check()
+            write_part(part, _decide(step, measures, alive, measured, pool))
+        verdicts = pl.read_parquet(part, columns=["row", "alive", "verdict", "kept", "reason"])
+        reached = verdicts.filter("alive")
+        gone = reached.filter(~pl.col("kept"))
+        alive[gone["row"].to_numpy()] = False
+        summary = StepSummary(
+            step=step.name,
+            filter=step.filter_name,
+            reached=len(reached),
+            measured=new,
+            dropped=len(gone),
+            unscored=int((reached["verdict"] == "unscored").sum()),
+            seconds=round(time.monotonic() - began, 3),
+            example=f"{pool.place(gone['row'][0])} {gone['reason'][0]}" if len(gone) else "",
+        )
+        summaries.append(summary)
+        if not alive.any():
+            raise StoppedError(
+                f"step {step.name} dropped all {len(reached):,} rows that reached it; nothing was written\n"
+                f"  for example {summary.example}",
+                f"loosen it: --set {step.name}.PARAM=VALUE (see `curate filters show {step.filter_name}`)",
+            )
+    return summaries
+
+
+def _decide(step: Step, measures: Measures, alive: Mask, measured: dict[str, Measures], pool: Pool) -> pl.DataFrame:
+    """The step's part of the ledger, in order of rows."""
+    columns = step.columns()
+    on_dead = trait(measures.filter, "per_row") and not measures.streams
+    on_dead = on_dead and not any(is_from_model(reference, measured) for reference in columns.values())
+    considered = np.ones_like(alive) if on_dead else alive
+    frame = measures.load(considered)
+    problem = (
+        frame["problem"]
+        if "problem" in frame.columns
+        else pl.Series([None], dtype=pl.String).new_from_index(0, len(frame))
+    )
+    frame = frame.drop("problem", strict=False)
+    for name, reference in columns.items():
+        values = column_values(reference, considered, pool, measured)
+        frame = frame.with_columns(values["value"].alias(name))
+        if "problem" in values.columns:
+            problem = problem.fill_null(values["problem"]) if problem.null_count() else problem
+    scored = frame.filter(problem.is_null())
+    if hasattr(measures.filter, "decide"):
+        decided = _checked(measures.filter.decide(scored, pool), len(scored), step)
+    else:
+        decided = pl.DataFrame({"verdict": pl.Series(["keep"], dtype=VERDICT).new_from_index(0, len(scored))})
+    unscored = frame.filter(problem.is_not_null())
+    if len(unscored) and step.unscored == "fail":
+        raise StoppedError(
+            f"step {step.name} could not score {len(unscored):,} rows, for example {pool.place(unscored['row'][0])}: "
+            f"{problem.drop_nulls()[0]}",
+            f"let them pass or go with --set {step.name}.unscored=keep or drop",
+        )
+    verdicts = pl.concat(
+        [
+            pl.concat([scored.select("row"), decided], how="horizontal"),
+            unscored.select("row", verdict=pl.lit("unscored", dtype=VERDICT), reason=problem.drop_nulls()),
+        ],
+        how="diagonal",
+    ).sort("row")
+    missing = [pl.lit(None, dtype=kind).alias(name) for name, kind in DECISION.items() if name not in verdicts.columns]
+    stays = ["keep", "unscored"] if step.unscored == "keep" else ["keep"]
+    return verdicts.with_columns(
+        pl.lit(step.name).alias("step"), pl.Series("alive", alive[considered], dtype=pl.Boolean), *missing
+    ).with_columns(kept=pl.col("alive") & pl.col("verdict").is_in(stays))
+
+
+def _checked(decided: Any, rows: int, step: Step) -> pl.DataFrame:
+    """What a filter decided, as DECISION's types. Raises StoppedError where it breaks the protocol."""
+    broken = ""
+    if not isinstance(decided, pl.DataFrame):
+        broken = f"gave {type(decided).__name__}, a DataFrame was expected"
+    elif len(decided) != rows:
+        broken = f"gave {len(decided)} lines for {rows} rows"
+    elif "verdict" not in decided.columns or decided["verdict"].null_count():
+        broken = "gave no verdict on some row"
+    elif unknown := set(decided.columns) - {*DECISION, "row"}:
+        broken = f"gave the unknown column {sorted(unknown)[0]}; known: {', '.join(DECISION)}"
+    if broken:
+        raise StoppedError(f"{step.filter_name}.decide {broken}", "the rules are in docs/protocol.md")
+    try:
+        return decided.drop("row", strict=False).cast({n: k for n, k in DECISION.items() if n in decided.columns})
+    except pl.exceptions.PolarsError as error:
+        raise StoppedError(f"{step.filter_name}.decide gave columns of other types: {error}") from error
+
+
+def selected(pool: Pool, rows: Mask) -> Iterator[Lines]:
+    """The records of the rows that the mask names, in order."""
+    start = 0
+    max_line = int(pool.facts["max_line"])
+    for source, facts in zip(pool.sources, pool.facts["sources"], strict=True):
+        stop = start + int(facts["rows"])
+        frames = pool.batches(["line", "offset", "length"], start, stop)
+        if not source.has_bytes:  # found again by reading it from the start
+            frames = iter([pl.concat(list(frames))]) if stop > start else iter([])
+        for frame in frames:
+            here = frame.filter(pl.Series(rows[frame["row"][0] : frame["row"][-1] + 1]))
+            offsets = here["offset"].to_numpy() if not here["offset"].null_count() else None
+            yield from lines_at(source, here["line"].to_numpy(), offsets, here["length"].to_numpy(), max_line)
+        start = stop
+
+
+def write_outputs(run: RunDirectory, pool: Pool, output: Path, working: Working) -> Mask:
+    """Write the curated set, the dropped and the rejected rows of a run; returns which rows are kept."""
+    kept = kept_rows(run, len(pool))
+    total = int(kept.sum())
+
+    def counted(rows: Mask, stage: str) -> Iterator[Lines]:
+        done = 0
+        for lines in selected(pool, rows):
+            working.check()
+            yield lines
+            done += len(lines)
+            working.report(stage, done, int(rows.sum()))
+
+    _write_dropped(run, counted(~kept, "writing dropped.jsonl"))
+    with replaced(run.path / "rejected.jsonl") as file:
+        for record in pool.rejected():
+            file.write(orjson.dumps(record) + b"\n")
+    write_lines(output, lambda: counted(kept, f"writing {output.name}"))
+    for source in pool.sources:
+        if not source.unchanged():
+            raise StoppedError(f"{source.name} changed while {output} was written", "run the same command again")
+    if total + len(drops(run)) != len(pool) or pool.records != len(pool) + int(pool.facts["rejected"]):
+        raise StoppedError(
+            f"the sums don't hold: {pool.records} records, {len(pool)} rows, {total} kept, {len(drops(run))} dropped",
+            "this is a fault of curate: please report it with the run's run.json",
+        )
+    return kept
+
+
+def _write_dropped(run: RunDirectory, chunks: Iterator[Lines]) -> None:
+    """`dropped.jsonl`: each dropped record with a field `_curate` that says which step dropped it and why."""
+    gone = drops(run).select(
+        said=pl.struct("row", "step", "reason", "value", "threshold", "rival").struct.json_encode(), row="row"
+    )
+    at = 0
+    with replaced(run.path / "dropped.jsonl") as file:
+        for lines in chunks:
+            said = gone["said"].slice(at, len(lines))
+            at += len(lines)
+            for text, why in zip(texts(lines), said, strict=True):
+                file.write(_with_reason(text, why))
+
+
+def _with_reason(text: bytes, why: str) -> bytes:
+    if b'"_curate"' in text:  # dropped before, by another run
+        record = {**orjson.loads(text), "_curate": orjson.loads(why)}
+        return orjson.dumps(record) + b"\n"
+    return text.rstrip()[:-1] + b',"_curate":' + why.encode() + b"}\n"
+
+
+def summarise(run: RunDirectory, pool: Pool, steps: list[StepSummary], output: Path, seconds: float) -> Summary:
+    """The run's sums; `unscored` counts rows with such a verdict at any step."""
+    kept = kept_rows(run, len(pool))
+    unscored = pl.concat(
+        [
+            pl.scan_parquet(part).filter(pl.col("alive") & (pl.col("verdict") == "unscored")).select("row")
+            for part in run.parts()
+        ]
+    ).collect()
+    return Summary(
+        run=run.name,
+        records=pool.records,
+        rows_in=len(pool),
+        kept=int(kept.sum()),
+        dropped=int((~kept).sum()),
+        rejected=int(pool.facts["rejected"]),
+        unscored=unscored["row"].n_unique(),
+        orphans=len(orphans(run, kept)),
+        seconds=round(seconds, 3),
+        output=str(output),
+        by_step=steps,
+    )

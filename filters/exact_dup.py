@@ -1,0 +1,78 @@
+"""Drop a row that says the same as one before it.
+
+"Name a prime." -> "7" and "name a  prime." -> "7"  are the same, normalised: `same prompt and response as row:0`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+import xxhash
+
+from curate.pool import Pool
+from curate.protocol import VERDICT, Column, for_measuring, threshold
+
+KEY = ["high", "low"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactDup:
+    """Equal prompt and response, or one of them; of equal rows the first stays, or the best by a measure.
+
+    Texts are compared by a 128-bit hash. An empty text equals nothing.
+    """
+
+    of: Literal["both", "prompt", "response"] = "both"
+    """Which side must be equal. `prompt` alone also drops other answers to the same question."""
+    normalise: bool = True
+    """Compare without regard to Unicode form (NFC), case and white space."""
+    exclude: tuple[str, ...] = threshold(())
+    """Files of rows one already has: what equals one of them is dropped."""
+    by: Column | None = None
+    """Keep the row with the highest value of this column; of equal values, the first."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ("prompt", "response") if self.of == "both" else (self.of,)
+
+    def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
+        sides = [pl.col(side).fill_null("") for side in self.reads]
+        if self.normalise:
+            sides = [
+                side.str.normalize("NFC").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
+                for side in sides
+            ]
+        texts = rows.select(text=pl.concat_str(sides, separator="\0"))["text"]
+        digests = b"".join(map(xxhash.xxh3_128_digest, texts.cast(pl.Binary).to_list()))
+        halves = np.frombuffer(digests, dtype=">u8").astype(np.uint64).reshape(-1, 2)
+        keys = pl.DataFrame(halves, schema=dict.fromkeys(KEY, pl.UInt64))
+        empty = texts.str.strip_chars("\0") == ""
+        return keys.with_columns(pl.when(~empty).then(pl.col(half)).alias(half) for half in KEY)
+
+    def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
+        best = [pl.col("by").rank("ordinal", descending=True).fill_null(len(measures) + 1)] if self.by else []
+        ranked = measures.select("row", *KEY, *best).drop_nulls(KEY).sort([*(["by"] if self.by else []), "row"])
+        stays = ranked.unique(KEY, keep="first", maintain_order=True).select(*KEY, first="row")
+        found = measures.select("row", *KEY).join(stays, on=KEY, how="left", maintain_order="left")
+        found = found.with_columns(
+            rival=pl.when(pl.col("first") != pl.col("row")).then(pl.format("row:{}", pl.col("first")))
+        )
+        if self.exclude:
+            had = pl.concat(self._had(pool.beside(self.exclude))).unique(KEY, keep="first", maintain_order=True)
+            found = found.join(had, on=KEY, how="left", maintain_order="left")
+            found = found.with_columns(rival=pl.coalesce("place", "rival"))
+        same = "prompt and response" if self.of == "both" else self.of
+        is_copy = pl.col("rival").is_not_null()
+        return found.select(
+            verdict=pl.when(is_copy).then(pl.lit("drop")).otherwise(pl.lit("keep")).cast(VERDICT),
+            reason=pl.format(f"same {same} as {{}}", pl.col("rival")),
+            rival="rival",
+        )
+
+    def _had(self, pool: Pool) -> Iterator[pl.DataFrame]:
+        measuring = for_measuring(self)
+        for rows in pool.batches(("source", "line", *self.reads)):
+            place = rows.select(place=pl.format("{}:{}", "source", "line"))
+            yield pl.concat([measuring.measure(rows), place], how="horizontal").drop_nulls(KEY)

@@ -1,0 +1,63 @@
+"""Keep the N rows, or the share of rows, with the highest value of a measure.
+
+With n 1 and by length.chars, "Paris." loses to a longer answer: `length.chars is 6, rank 2 of the 1 kept`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from curate.errors import UsageError
+from curate.pool import Pool
+from curate.protocol import VERDICT, Column, threshold
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepTop:
+    """The best rows by any measure, field of meta or column; a row without a value ranks last, ties go to the first."""
+
+    by: Column
+    """What ranks: `length.chars`, `meta.votes` ..."""
+    n: int | None = threshold(None)
+    """How many rows to keep."""
+    share: float | None = threshold(None)
+    """How many rows to keep, as a share of those that arrive, from 0 to 1; instead of n."""
+    order: Literal["highest", "lowest"] = threshold("highest")
+    """Which end is kept."""
+
+    def __post_init__(self) -> None:
+        if (self.n is None) == (self.share is None):
+            raise ValueError("give one of n and share")
+        if self.n is not None and self.n < 1:
+            raise ValueError("n must be 1 or more")
+        if self.share is not None and not 0 < self.share <= 1:
+            raise ValueError("share must be above 0 and at most 1")
+
+    def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
+        if not measures.schema["by"].is_numeric() and measures["by"].null_count() < len(measures):
+            raise UsageError(f"keep-top can't rank by {self.by}, which holds text", "name a column of numbers")
+        n = min(len(measures), self.n if self.n is not None else max(1, round((self.share or 0) * len(measures))))
+        value = pl.col("by").cast(pl.Float64).fill_nan(None)
+        sign = 1.0 if self.order == "highest" else -1.0
+        ranked = measures.select("row", value=value).with_row_index("at")
+        ranked = ranked.sort(sign * pl.col("value"), "row", descending=[True, False], nulls_last=True)
+        limit = ranked["value"][n - 1] if n else None
+        margin = sign * (pl.col("value") - limit) if limit is not None else pl.lit(None, dtype=pl.Float64)
+        kept = pl.col("rank") <= n
+        said = pl.format(f"{self.by} is {{}}, rank {{}}, only {n:,} are kept", pl.col("value").round(4), "rank")
+        none = pl.format(f"no value of {self.by}, rank {{}}, only {n:,} are kept", "rank")
+        return (
+            ranked.with_row_index("rank", offset=1)
+            .select(
+                "at",
+                verdict=pl.when(kept).then(pl.lit("keep")).otherwise(pl.lit("drop")).cast(VERDICT),
+                reason=pl.when(~kept).then(pl.coalesce(said, none)),
+                value="value",
+                threshold=pl.lit(limit, dtype=pl.Float64),
+                # a tie lost by its row number has no margin that says so
+                margin=pl.when(kept | (margin < 0)).then(margin),
+            )
+            .sort("at")
+            .drop("at")
+        )

@@ -1,0 +1,73 @@
+"""Keep N rows, or a share of rows, by chance: the baseline that every other selection must beat.
+
+With n 1000 of 50,000: `not drawn: 1,000 of 50,000 rows, seed 0`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from curate.pool import Pool
+from curate.protocol import VERDICT, Column, threshold
+from curate.seeded import shuffled_rank
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A random sample, the same for the same seed; with `by`, each value of that column keeps its share."""
+
+    n: int | None = threshold(None)
+    """How many rows to keep."""
+    share: float | None = threshold(None)
+    """How many rows to keep, as a share of those that arrive, from 0 to 1; instead of n."""
+    by: Column | None = None
+    """Strata: each value of this column is drawn from in proportion to its rows (largest remainder)."""
+    seed: int = threshold(0)
+    """Another seed, another sample."""
+
+    def __post_init__(self) -> None:
+        if (self.n is None) == (self.share is None):
+            raise ValueError("give one of n and share")
+        if self.n is not None and self.n < 1:
+            raise ValueError("n must be 1 or more")
+        if self.share is not None and not 0 < self.share <= 1:
+            raise ValueError("share must be above 0 and at most 1")
+        if self.seed < 0:
+            raise ValueError("seed must be 0 or more")
+
+    def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
+        total = len(measures)
+        n = min(total, self.n if self.n is not None else max(1, round((self.share or 0) * total)))
+        chance = pl.Series("chance", shuffled_rank(measures["row"].to_numpy(), self.seed))
+        stratum = pl.col("by") if self.by else pl.lit(0)
+        rows = measures.select("row", stratum=stratum).with_columns(chance)
+        quotas = rows.group_by("stratum").agg(size=pl.len(), first=pl.col("row").min()).sort("first")
+        quotas = quotas.with_columns(quota=pl.Series(_proportional(quotas["size"].to_numpy(), n)))
+        drawn = rows.with_columns(rank=pl.col("chance").rank("ordinal").over("stratum")).join(
+            quotas, on="stratum", how="left", maintain_order="left", nulls_equal=True
+        )
+        kept = pl.col("rank") <= pl.col("quota")
+        said = pl.format(f"not drawn: {{}} of {{}} rows, seed {self.seed}", "quota", "size")
+        if self.by:
+            said = pl.format(
+                f"not drawn: {{}} of {{}} rows where {self.by} is {{}}, seed {self.seed}",
+                "quota",
+                "size",
+                pl.col("stratum").cast(pl.String).fill_null("absent"),
+            )
+        return drawn.select(
+            verdict=pl.when(kept).then(pl.lit("keep")).otherwise(pl.lit("drop")).cast(VERDICT),
+            reason=pl.when(~kept).then(said),
+        )
+
+
+def _proportional(
+    sizes: "np.ndarray[tuple[int], np.dtype[np.int64]]", n: int
+) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """`n` split in proportion to `sizes`, the largest remainders rounded up, earlier strata first on a tie."""
+    exact = sizes * (n / sizes.sum()) if len(sizes) else sizes.astype(float)
+    quotas = np.floor(exact).astype(np.int64)
+    short = n - int(quotas.sum())
+    quotas[np.argsort(quotas - exact, kind="stable")[:short]] += 1
+    return quotas

@@ -1,0 +1,65 @@
+"""Drop a conversation whose turns are empty or out of order.
+
+user, user, assistant  is dropped: `turn 2 is user after user`; a conversation may end with a question that nobody
+answered, if one before it was.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from curate.pool import Pool
+from curate.protocol import VERDICT, all_of, threshold, within
+
+LETTERS = {"system": "s", "user": "u", "assistant": "a", "tool": "t", "text": "x"}
+IN_ORDER = r"^(x|s?(?:ua(?:t+a)*)*(?:u(?:a(?:t+a)*t*)?)?)"
+"""The longest start of a conversation that is in order: system first, then user and assistant in turn; tools answer
+an assistant, who then goes on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turns:
+    """Roles in order, no turn empty, an answer somewhere; and, where wanted, how many turns."""
+
+    per_row = True
+    reads = ("messages",)
+    min_turns: int | None = threshold(None)
+    """Fewest turns to keep, the system's not counted."""
+    max_turns: int | None = threshold(None)
+    """Most turns to keep, the system's not counted."""
+
+    def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
+        turns = rows.select("row", "messages").explode("messages").unnest("messages")
+        turns = turns.with_columns(
+            letter=pl.col("role").replace_strict(LETTERS),
+            empty=pl.col("extra").is_null() & ~pl.col("content").str.contains(r"\S"),
+        )
+        return turns.group_by("row", maintain_order=True).agg(
+            roles=pl.col("letter").str.join(),
+            turns=(pl.col("letter") != "s").sum().cast(pl.Int64),
+            empty=pl.col("empty").arg_true().first().cast(pl.Int64) + 1,
+        )
+
+    def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
+        roles = pl.col("roles")
+        wrong = roles.str.extract(IN_ORDER).str.len_bytes().cast(pl.Int64)
+        names = {letter: role for role, letter in LETTERS.items()}
+        here, before = (roles.str.slice(at, 1).replace(names) for at in (wrong, pl.max_horizontal(wrong - 1, 0)))
+        said = pl.format("turn {} is {} after {}", wrong + 1, here, before)
+        first = pl.format("turn 1 is {}, user was expected", here)
+        reason = (
+            pl.when(wrong < roles.str.len_bytes())
+            .then(pl.when(wrong == 0).then(first).otherwise(said))
+            .when(~roles.str.contains("[ax]"))
+            .then(pl.lit("no assistant turn"))
+            .when(pl.col("empty").is_not_null())
+            .then(pl.format("turn {} is empty", pl.col("empty")))
+        )
+        order = measures.select(reason=reason).select(
+            verdict=pl.when(pl.col("reason").is_null()).then(pl.lit("keep")).otherwise(pl.lit("drop")).cast(VERDICT),
+            reason="reason",
+            value=pl.lit(None, dtype=pl.Float64),
+            threshold=pl.lit(None, dtype=pl.Float64),
+            margin=pl.lit(None, dtype=pl.Float64),
+        )
+        return all_of([order, within(measures, "turns", self.min_turns, self.max_turns, "conversation", "turns")])
