@@ -8,12 +8,12 @@ import errno
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -22,7 +22,7 @@ from curate.formats.sources import COMPRESSIONS
 from curate.formats.writing import check_output
 from curate.ledger import Mask, RunDirectory, drops, kept_rows, read_ledger
 from curate.pool import Pool, ReadOptions, disk_free, make_work_dir, read_pool
-from curate.recipe import check_measures, load_plugins, load_recipe
+from curate.recipe import Recipe, check_measures, load_plugins, load_recipe
 from curate.records import Reading
 from curate.reporting.card import write_card
 from curate.run import Summary, execute, open_run, summarise, write_outputs
@@ -88,11 +88,10 @@ def filter(
     keep: int | None = None,
     exclude: Sequence[Input] = (),
     format: str | None = None,
-    map: dict[str, str] | None = None,
+    map: Mapping[str, str] | None = None,
     max_line: int | None = None,
     limit: int | None = None,
     seed: int = 0,
-    threads: int | None = None,
     work_dir: Input = ".curate",
     plugins: Sequence[Input] = (),
     fresh: bool = False,
@@ -103,37 +102,30 @@ def filter(
     The parameters are those of `curate filter --help`. Raises a `curate.errors.CurateError` whose `exit_status` is the
     command's: `UsageError` and `InputError` before anything was written, `StoppedError` with what was finished kept.
     """
-    began = time.monotonic()
     files = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     out, work = Path(output), Path(work_dir)
-    working = replace(working or Working(), fresh=fresh, **({"threads": threads} if threads else {}))
-    found = load_recipe(
-        str(recipe),
-        settings=set,
-        keep=keep,
-        exclude=[str(file) for file in exclude],
-        seed=seed,
-        plugins=load_plugins([Path(file) for file in plugins]),
-    )
-    options = _options(format, map, max_line, limit)
+    working = replace(working or Working(), fresh=fresh)
+    extra = [Path(file) for file in plugins]
+    found = _recipe(recipe, set, keep, exclude, seed, extra)
+    options = read_options(format, map, max_line, limit)
     check_output(out)
     for file in files:
         if str(file) != "-" and Path(file).exists() and out.exists() and out.samefile(file):
             raise UsageError(f"{out} is an input as well", "name another output with -o")
     make_work_dir(work)
+    began = time.monotonic()
     with disk_faults(work):
         _state_disk(files, out, work, working)
         pool = read_pool(files, work, options, working=working)
-        say_what_was_found(pool, working)
+        _say_what_was_found(pool, working)
         check_measures(found, pool)
-        with open_run(work, pool, found, seed, fresh) as run:
+        with open_run(work, pool, found, seed=seed, fresh=fresh, plugins=extra) as run:
             facts = {**run.facts, "output": str(out.absolute())}
             try:
                 steps = execute(run, pool, found, working)
                 write_outputs(run, pool, out, working)
-            except BaseException as error:
-                status = "empty" if isinstance(error, StoppedError) and not _alive(run, pool) else "stopped"
-                run.write_facts({**facts, "status": status})
+            except BaseException:
+                run.write_facts({**facts, "status": "stopped"})
                 raise
             summary = summarise(run, pool, steps, out, time.monotonic() - began)
             run.write_facts({**facts, "status": "done", "summary": summary.as_dict()})
@@ -141,40 +133,54 @@ def filter(
     return Result(summary, run, pool)
 
 
-def _alive(run: RunDirectory, pool: Pool) -> bool:
-    return bool(kept_rows(run, len(pool)).any())
-
-
-def dry_run(inputs: Sequence[Input], *, working: Working | None = None, **options: Any) -> Iterator[Result]:
-    """As `filter`, over at most 10,000 seeded rows in a folder that is gone afterwards; yields once."""
+@contextmanager
+def dry_run(
+    inputs: Sequence[Input],
+    *,
+    recipe: Input = "default",
+    set: Sequence[str] = (),
+    keep: int | None = None,
+    exclude: Sequence[Input] = (),
+    format: str | None = None,
+    map: Mapping[str, str] | None = None,
+    max_line: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    plugins: Sequence[Input] = (),
+    working: Working | None = None,
+) -> Iterator[Result]:
+    """As `filter`, over at most 10,000 seeded rows, in a folder that is gone when the `with` block ends."""
     working = working or Working()
-    with tempfile.TemporaryDirectory(prefix="curate-") as folder:
-        seed = int(options.get("seed") or 0)
+    extra = [Path(file) for file in plugins]
+    found = _recipe(recipe, set, keep, exclude, seed, extra)
+    options = replace(read_options(format, map, max_line, limit), sample=DRY_RUN_ROWS, seed=seed)
+    with tempfile.TemporaryDirectory(prefix="curate-") as folder, disk_faults(Path(folder)):
         work = Path(folder)
-        found = load_recipe(
-            str(options.get("recipe", "default")),
-            settings=options.get("set", ()),
-            keep=options.get("keep"),
-            exclude=[str(file) for file in options.get("exclude", ())],
-            seed=seed,
-            plugins=load_plugins([Path(file) for file in options.get("plugins", ())]),
-        )
-        reading = _options(*(options.get(name) for name in ("format", "map", "max_line", "limit")))
-        pool = read_pool(inputs, work, replace(reading, sample=DRY_RUN_ROWS, seed=seed), working=working)
-        say_what_was_found(pool, working)
+        pool = read_pool(inputs, work, options, working=working)
+        _say_what_was_found(pool, working)
         check_measures(found, pool)
-        with open_run(work, pool, found, seed, fresh=True) as run:
-            began = time.monotonic()
+        began = time.monotonic()
+        with open_run(work, pool, found, seed=seed, plugins=extra) as run:
             steps = execute(run, pool, found, working)
             yield Result(summarise(run, pool, steps, Path(), time.monotonic() - began), run, pool)
 
 
-def _options(format: str | None, map: dict[str, str] | None, max_line: int | None, limit: int | None) -> ReadOptions:
+def _recipe(
+    name: Input, settings: Sequence[str], keep: int | None, exclude: Sequence[Input], seed: int, plugins: Sequence[Path]
+) -> Recipe:
+    files = [str(file) for file in exclude]
+    return load_recipe(str(name), settings=settings, keep=keep, exclude=files, seed=seed, plugins=load_plugins(plugins))
+
+
+def read_options(
+    format: str | None, map: Mapping[str, str] | None, max_line: int | None, limit: int | None
+) -> ReadOptions:
+    """What `--format`, `--map`, `--max-line` and `--limit` ask for."""
     options = ReadOptions(Reading(format, tuple(sorted((map or {}).items()))), limit=limit)
     return replace(options, max_line=max_line) if max_line else options
 
 
-def say_what_was_found(pool: Pool, working: Working) -> None:
+def _say_what_was_found(pool: Pool, working: Working) -> None:
     """Tell the shapes that were detected, and what could not be read."""
     for name, facts in zip(pool.names, pool.facts["sources"], strict=True):
         shapes = ", ".join(f"{count:,} {shape}" for shape, count in sorted(facts["shapes"].items()))

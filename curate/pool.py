@@ -237,7 +237,7 @@ def _derived_messages() -> pl.Expr:
 
 def _other_side(frame: pl.DataFrame) -> pl.DataFrame:
     """Each preference row with the rejected answer in place of the chosen one; other rows without a response."""
-    rows = []
+    rows: list[tuple[str | None, str | None, list[Any] | None]] = []
     for messages, chosen, rejected in frame.select("messages", "chosen", "rejected").iter_rows():
         if rejected is None:
             rows.append(("", None, None))

@@ -25,7 +25,7 @@ import polars as pl
 from curate.pool import Pool
 
 VERDICT = pl.Enum(["keep", "drop", "unscored"])
-DECISION = {
+DECISION: dict[str, Any] = {
     "verdict": VERDICT,
     "reason": pl.String,
     "value": pl.Float64,
@@ -110,7 +110,7 @@ def _decides_measure(field: dataclasses.Field[Any]) -> bool:
     return _mark(field) != "threshold" and not is_column(field)
 
 
-def for_measuring(filter: Filter) -> Filter:
+def for_measuring(filter: Any) -> Filter:
     """A copy in which reading a threshold or a column raises: what `measure` used, it would have to be keyed by."""
 
     def forbidden(name: str) -> property:
@@ -124,7 +124,7 @@ def for_measuring(filter: Filter) -> Filter:
 
     hidden = [f.name for f in dataclasses.fields(cast(Any, filter)) if _mark(f) != "fitted" and not _decides_measure(f)]
     masked = type(type(filter).__name__, (type(filter),), {name: forbidden(name) for name in hidden})
-    copy = object.__new__(masked)
+    copy: Any = object.__new__(masked)
     copy.__dict__.update({k: v for k, v in vars(filter).items() if k not in hidden})
     return cast(Filter, copy)
 

@@ -45,12 +45,7 @@ class Step:
     def as_dict(self) -> dict[str, Any]:
         """The step with every default spelled out."""
         values = {name: getattr(self.filter, name) for name in parameters(type(self.filter))}
-        options = {
-            "as": self.name,
-            "unscored": self.unscored,
-            "side": self.side,
-            "version": trait(self.filter, "version"),
-        }
+        options = {"as": self.name, "unscored": self.unscored, "side": self.side}
         return {self.filter_name: values, **options}
 
     def columns(self) -> dict[str, str]:
@@ -135,15 +130,17 @@ def load_filter(name: str, plugins: dict[str, type] | None = None) -> type:
         return plugins[name]
     if point := installed_filters().get(name):
         try:
-            return cast(type, point.load())
+            loaded: type = point.load()
         except Exception as error:
             remedy = "mend or uninstall that package"
             raise UsageError(f"filter {name} ({point.value}) does not import: {error}", remedy) from error
+        return loaded
     module_name = built_in_filters().get(name)
     if module_name is None:
         raise UsageError(f"no filter is called {name}", nearest(name, list(filter_names(plugins))))
     module = importlib.import_module(module_name)
-    return next(c for c in vars(module).values() if _is_filter(c) and c.__module__ == module_name)
+    built_in: type = next(c for c in vars(module).values() if _is_filter(c) and c.__module__ == module_name)
+    return built_in
 
 
 def built_in_recipes() -> dict[str, Path]:
@@ -170,19 +167,11 @@ def load_recipe(
         raise UsageError(f"no recipe is called {name}", nearest(name, list(built_in_recipes())))
     try:
         text = yaml.safe_load(file.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{file} is not YAML: {error}") from None
-    if not isinstance(text, dict) or not isinstance(text.get("steps"), list) or not text["steps"]:
-        raise UsageError(f"{file} has no list of steps", "it should read like this:\n" + __doc__.partition("\n\n")[2])
-    if unknown := set(text) - {"name", "about", "steps"}:
-        raise UsageError(f"{file} has the unknown field {unknown.pop()}", "known: name, about, steps")
-    given = [_parse_step(step, f"{file}, step {k}") for k, step in enumerate(text["steps"], 1)]
-    names = [options["as"] for _, _, options in given]
-    if len(set(names)) < len(names):
-        twice = next(n for n in names if names.count(n) > 1)
-        raise UsageError(f"{file}: two steps are called {twice}", "give one another name with `as:`")
-    _apply(given, settings, names)
-    _select(given, keep, str(text.get("name", file.stem)), plugins)
+    given = _given(text, str(file))
+    _apply(given, settings)
+    _select(given, keep, file.stem, plugins)
     for filter, values, _ in given:
         fields = parameters(load_filter(filter, plugins))
         if "seed" in fields:
@@ -192,9 +181,32 @@ def load_recipe(
     if exclude and not any("exclude" in parameters(load_filter(f, plugins)) for f, _, _ in given):
         able = [n for n in filter_names(plugins) if "exclude" in parameters(load_filter(n, plugins))]
         raise UsageError(f"no step of {name} can take --exclude", f"filters that can: {', '.join(able)}")
+    return _recipe(text, given, file.stem, plugins)
+
+
+def rebuild_recipe(text: dict[str, Any], plugins: dict[str, type] | None = None) -> Recipe:
+    """The recipe that `Recipe.as_dict` spelled out."""
+    return _recipe(text, _given(text, "run.json"), "", plugins)
+
+
+def _recipe(text: dict[str, Any], given: list["_Given"], name: str, plugins: dict[str, type] | None) -> Recipe:
     steps = tuple(_build(filter, values, options, plugins) for filter, values, options in given)
     _check_columns(steps)
-    return Recipe(str(text.get("name", file.stem)), str(text.get("about", "")).strip(), steps)
+    return Recipe(str(text.get("name", name)), str(text.get("about", "")).strip(), steps)
+
+
+def _given(text: Any, where: str) -> list["_Given"]:
+    """Filter, parameters and options of each step as written. Raises UsageError where it doesn't read as a recipe."""
+    if not isinstance(text, dict) or not isinstance(text.get("steps"), list) or not text["steps"]:
+        raise UsageError(f"{where} has no list of steps", "it should read like this:\n" + __doc__.partition("\n\n")[2])
+    if unknown := set(text) - {"name", "about", "steps"}:
+        raise UsageError(f"{where} has the unknown field {unknown.pop()}", "known: name, about, steps")
+    given = [_parse_step(step, f"{where}, step {k}") for k, step in enumerate(text["steps"], 1)]
+    names = [options["as"] for _, _, options in given]
+    if len(set(names)) < len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise UsageError(f"{where}: two steps are called {twice}", "give one another name with `as:`")
+    return given
 
 
 _Given = tuple[str, dict[str, Any], dict[str, Any]]
@@ -216,7 +228,8 @@ def _parse_step(step: Any, where: str) -> _Given:
     return names[0], dict(values), options
 
 
-def _apply(given: list[_Given], settings: Sequence[str], names: list[str]) -> None:
+def _apply(given: list[_Given], settings: Sequence[str]) -> None:
+    names = [options["as"] for _, _, options in given]
     for setting in settings:
         path, equals, value = setting.partition("=")
         step, dot, parameter = path.rpartition(".")

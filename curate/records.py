@@ -216,7 +216,8 @@ def _kind(value: Any) -> str:
         return "true or false"
     if isinstance(value, orjson.Fragment):
         return "a number"
-    return {dict: "an object", list: "a list", str: "text"}[type(value)]
+    kinds: dict[type, str] = {dict: "an object", list: "a list", str: "text"}
+    return kinds[type(value)]
 
 
 def _text(record: dict[str, Any], name: str) -> str | None:
@@ -344,16 +345,16 @@ def _preference(record: dict[str, Any]) -> Row:
     while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
         shared += 1
     given: str | None = None
-    name = _first(record, (*CONVERSATION_FIELDS, *PROMPT_FIELDS))
-    if name:
-        used.add(name)
-        if not isinstance(record[name], str | None):
-            context += _turns(record, name)
+    asked = _first(record, (*CONVERSATION_FIELDS, *PROMPT_FIELDS))
+    if asked:
+        used.add(asked)
+        if not isinstance(record[asked], str | None):
+            context += _turns(record, asked)
         elif not shared:
             more = _first(record, INPUT_FIELDS)
             used.add(more)
             given = _text(record, more) if more else None
-            context.append(Message("user", _join([_text(record, name) or "", given or ""])))
+            context.append(Message("user", _join([_text(record, asked) or "", given or ""])))
     context += chosen[:shared]
     chosen, rejected = chosen[shared:], rejected[shared:]
     if not context:

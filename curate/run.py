@@ -6,12 +6,12 @@ A run that was killed is found again by the four digits, which name pool, recipe
 
 import fcntl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import orjson
@@ -27,13 +27,13 @@ from curate.ledger import Mask, RunDirectory, drops, kept_rows, orphans, write_p
 from curate.measuring import Measures, column_values, is_from_model
 from curate.pool import Pool
 from curate.protocol import DECISION, VERDICT, trait
-from curate.recipe import Recipe, Step
+from curate.recipe import Recipe, Step, load_plugins, rebuild_recipe
 from curate.working import Working
 
 
 @dataclass(frozen=True)
 class StepSummary:
-    """What one step did. `measured`: rows whose measure was computed in this run; `example`: one drop in words."""
+    """What one step did. `measured`: rows measured in this run; `example`: the first drop, as `at` and `reason`."""
 
     step: str
     filter: str
@@ -42,7 +42,7 @@ class StepSummary:
     dropped: int
     unscored: int
     seconds: float
-    example: str = ""
+    example: dict[str, str] | None = None
 
 
 @dataclass
@@ -67,7 +67,9 @@ class Summary:
 
 
 @contextmanager
-def open_run(work_dir: Path, pool: Pool, recipe: Recipe, seed: int, fresh: bool) -> Iterator[RunDirectory]:
+def open_run(
+    work_dir: Path, pool: Pool, recipe: Recipe, *, seed: int = 0, fresh: bool = False, plugins: Sequence[Path] = ()
+) -> Iterator[RunDirectory]:
     """The directory of this run: the unfinished one of the same pool, recipe and seed, or a new one; locked."""
     key = xxhash.xxh3_64_hexdigest(
         orjson.dumps(
@@ -104,6 +106,7 @@ def open_run(work_dir: Path, pool: Pool, recipe: Recipe, seed: int, fresh: bool)
                 "seed": seed,
                 "recipe": recipe.as_dict(),
                 "filter_versions": recipe.versions(),
+                "plugins": [str(file.absolute()) for file in plugins],
                 "pool": pool.fingerprint,
                 "inputs": [_source_facts(source) for source in pool.sources],
             }
@@ -131,6 +134,12 @@ def _locked(path: Path) -> Iterator[bool]:
             yield False
         else:
             yield True
+
+
+def recipe_of(run: RunDirectory) -> Recipe:
+    """The recipe that a run executed. Raises UsageError if one of its filters is gone."""
+    facts = run.facts
+    return rebuild_recipe(facts["recipe"], load_plugins([Path(file) for file in facts["plugins"]]))
 
 
 def pool_of(run: RunDirectory, work_dir: Path) -> Pool:
@@ -161,7 +170,7 @@ def execute(run: RunDirectory, pool: Pool, recipe: Recipe, working: Working) -> 
         if not part.exists():
             new = measures.compute(alive, working)
             working.check()
-            write_part(part, _decide(step, measures, alive, measured, pool))
+            write_part(part, decide(step, measures, alive, measured, pool))
         verdicts = pl.read_parquet(part, columns=["row", "alive", "verdict", "kept", "reason"])
         reached = verdicts.filter("alive")
         gone = reached.filter(~pl.col("kept"))
@@ -174,20 +183,20 @@ def execute(run: RunDirectory, pool: Pool, recipe: Recipe, working: Working) -> 
             dropped=len(gone),
             unscored=int((reached["verdict"] == "unscored").sum()),
             seconds=round(time.monotonic() - began, 3),
-            example=f"{pool.place(gone['row'][0])} {gone['reason'][0]}" if len(gone) else "",
+            example={"at": pool.place(gone["row"][0]), "reason": gone["reason"][0] or ""} if len(gone) else None,
         )
         summaries.append(summary)
         if not alive.any():
             raise StoppedError(
                 f"step {step.name} dropped all {len(reached):,} rows that reached it; nothing was written\n"
-                f"  for example {summary.example}",
+                f"  for example {pool.place(gone['row'][0])}  {gone['reason'][0]}",
                 f"loosen it: --set {step.name}.PARAM=VALUE (see `curate filters show {step.filter_name}`)",
             )
     return summaries
 
 
-def _decide(step: Step, measures: Measures, alive: Mask, measured: dict[str, Measures], pool: Pool) -> pl.DataFrame:
-    """The step's part of the ledger, in order of rows."""
+def decide(step: Step, measures: Measures, alive: Mask, measured: dict[str, Measures], pool: Pool) -> pl.DataFrame:
+    """The step's part of the ledger, in order of rows; `measured` holds the measures of the steps so far."""
     columns = step.columns()
     on_dead = trait(measures.filter, "per_row") and not measures.streams
     on_dead = on_dead and not any(is_from_model(reference, measured) for reference in columns.values())
@@ -244,7 +253,8 @@ def _checked(decided: Any, rows: int, step: Step) -> pl.DataFrame:
     if broken:
         raise StoppedError(f"{step.filter_name}.decide {broken}", "the rules are in docs/protocol.md")
     try:
-        return decided.drop("row", strict=False).cast({n: k for n, k in DECISION.items() if n in decided.columns})
+        kinds: Any = {name: kind for name, kind in DECISION.items() if name in decided.columns}
+        return cast(pl.DataFrame, decided).drop("row", strict=False).cast(kinds)
     except pl.exceptions.PolarsError as error:
         raise StoppedError(f"{step.filter_name}.decide gave columns of other types: {error}") from error
 

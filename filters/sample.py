@@ -6,6 +6,7 @@ With n 1000 of 50,000: `not drawn: 1,000 of 50,000 rows, seed 0`.
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from curate.pool import Pool
@@ -62,12 +63,10 @@ class Sample:
         )
 
 
-def _proportional(
-    sizes: "np.ndarray[tuple[int], np.dtype[np.int64]]", n: int
-) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+def _proportional(sizes: "npt.NDArray[np.int64]", n: int) -> "npt.NDArray[np.int64]":
     """`n` split in proportion to `sizes`, the largest remainders rounded up, earlier strata first on a tie."""
     exact = sizes * (n / sizes.sum()) if len(sizes) else sizes.astype(float)
-    quotas = np.floor(exact).astype(np.int64)
+    quotas: npt.NDArray[np.int64] = np.floor(exact).astype(np.int64)
     short = n - int(quotas.sum())
     quotas[np.argsort(quotas - exact, kind="stable")[:short]] += 1
     return quotas

@@ -175,9 +175,9 @@ def _records(data: bytes, starts: Positions, ends: Positions, number: int, at: i
 
 
 def _values(source: Source, max_line: int) -> Iterator[Lines]:
-    from curate.kernels.json_values import DEPTH, STARTED, cut_values, new_state
+    from curate.kernels.json_values import DEPTH, STARTED, cut_values
 
-    state = new_state()
+    state = np.zeros(4, dtype=np.int64)
     base = -1
     open_value = b""  # what is known of a value that goes on in the next block
     open_at, open_line = 0, 1

@@ -4,7 +4,6 @@
 JSON at all is for the reader of the value to say.
 """
 
-import numpy as np
 from numba import njit
 
 # What `state` holds between blocks
@@ -69,8 +68,3 @@ def cut_values(buf, base, state, out, starts, ends, origins):
     if not started:
         start = o
     return count, o, start, origin
-
-
-def new_state():
-    """The state before the first block."""
-    return np.zeros(4, dtype=np.int64)

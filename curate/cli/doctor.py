@@ -1,0 +1,65 @@
+"""`curate doctor`."""
+
+import click
+
+CORE = ("polars", "numba", "pyarrow", "datasets", "scikit-learn", "orjson", "xxhash", "zstandard", "rich", "click")
+EXTRAS: dict[str, tuple[str, ...]] = {}
+"""Packages of each extra; an extra comes with the command that needs it."""
+
+
+@click.command("doctor")
+def command() -> None:
+    """Say what works on this machine, and what to install for the rest."""
+    import os
+    import platform
+    import shutil
+    import tempfile
+    from importlib.metadata import PackageNotFoundError, version
+    from pathlib import Path
+
+    from curate import __version__
+
+    click.echo(f"curate {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    free = shutil.disk_usage(Path.cwd()).free
+    click.echo(f"{os.cpu_count()} cores, {free / 1e9:.1f} GB free here, {_memory()} of memory")
+    click.echo(f"GPU: {_gpu()}")
+    for name in CORE:
+        try:
+            click.echo(f"  {name} {version(name)}")
+        except PackageNotFoundError:
+            click.echo(f"  {name} is missing: pip install curate-instruct")
+    for extra, names in EXTRAS.items():
+        missing = [name for name in names if not _installed(name)]
+        state = f"missing {', '.join(missing)}: pip install 'curate-instruct[{extra}]'" if missing else "installed"
+        click.echo(f"  [{extra}] {state}")
+    try:
+        with tempfile.TemporaryFile(dir=Path.cwd()):
+            click.echo("this folder can be written")
+    except OSError as error:
+        click.echo(f"this folder can't be written ({error.strerror}): use -o and --work-dir")
+
+
+def _installed(name: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return bool(version(name))
+    except PackageNotFoundError:
+        return False
+
+
+def _memory() -> str:
+    import os
+
+    return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.1f} GB"
+
+
+def _gpu() -> str:
+    import shutil
+    import subprocess
+
+    if not shutil.which("nvidia-smi"):
+        return "none found (nothing in this version needs one)"
+    query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    found = subprocess.run(query, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "nvidia-smi found none"

@@ -1,0 +1,65 @@
+"""`curate filters`."""
+
+import click
+
+
+@click.group("filters", invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """List the filters; `curate filters show NAME` explains one."""
+    if ctx.invoked_subcommand is None:
+        from rich.table import Table
+        from rich.text import Text
+
+        from curate.cli.console import stdout
+        from curate.recipe import filter_names, load_filter
+
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for name, origin in sorted(filter_names().items()):
+            about = (load_filter(name).__doc__ or "").partition("\n")[0]
+            table.add_row(Text(name, style="bold"), Text(about if origin == "built-in" else f"{about} ({origin})"))
+        stdout().print(table)
+
+
+@command.command("show")
+@click.argument("name")
+@click.option("--plugin", "plugins", type=click.Path(), multiple=True, help="A Python file that defines a filter.")
+def show(name: str, plugins: tuple[str, ...]) -> None:
+    """What a filter does, and its parameters."""
+    import inspect
+    import sys
+    from pathlib import Path
+
+    from curate.protocol import parameters
+    from curate.recipe import load_filter, load_plugins
+
+    found = load_filter(name, load_plugins([Path(file) for file in plugins]))
+    click.echo(f"{name}\n")
+    for text in (sys.modules[found.__module__].__doc__, found.__doc__):
+        if text:
+            click.echo(inspect.cleandoc(text) + "\n")
+    help_of = _field_help(inspect.getsource(found))
+    for field in parameters(found).values():
+        missing = field.default is inspect.Parameter.empty or "MISSING" in repr(field.default)
+        default = "required" if missing else f"default {field.default!r}"
+        kind = field.type if isinstance(field.type, str) else getattr(field.type, "__name__", str(field.type))
+        click.echo(f"  {field.name}: {kind} ({default})")
+        if field.name in help_of:
+            click.echo(f"      {help_of[field.name]}")
+
+
+def _field_help(source: str) -> dict[str, str]:
+    """The text below each field of a class, by the field's name."""
+    import ast
+    import textwrap
+    from itertools import pairwise
+
+    (body,) = ast.parse(textwrap.dedent(source)).body
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for field, text in pairwise(body.body):
+        named = isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if named and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            assert isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+            found[field.target.id] = " ".join(str(text.value.value).split())
+    return found

@@ -1,0 +1,163 @@
+"""What is in an input, without dropping anything: shapes, lengths, languages, duplicates, defects, examples.
+
+`inspect(["raw.jsonl"])` is what `curate inspect raw.jsonl` prints. Its measures stay on disk, so that `curate filter`
+finds them.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from curate.filtering import disk_faults, read_options
+from curate.measuring import Measures
+from curate.pool import Pool, make_work_dir, read_pool
+from curate.recipe import load_recipe
+from curate.run import decide
+from curate.seeded import shuffled_rank
+from curate.working import Working
+
+EXAMPLES = 3
+
+SCRIPTS = {
+    "Korean": r"\p{Hangul}",
+    "Japanese": r"[\p{Hiragana}\p{Katakana}]",
+    "Chinese": r"\p{Han}",
+    "Cyrillic": r"\p{Cyrillic}",
+    "Arabic": r"\p{Arabic}",
+    "Latin": r"\p{Latin}",
+}
+"""Scripts that tell languages apart without a model; Latin stands for English and its neighbours."""
+
+CODE = r"(?m)^```|^\s*(def |class |import |from \w+ import |#include|function |const |let |var |SELECT |public )"
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Characters (or turns) of one side: the shortest, the quartiles, the longest and the mean."""
+
+    min: float
+    q25: float
+    median: float
+    q75: float
+    max: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What an input holds. `defects`: rows per reason, by the filters of the default recipe, none dropped."""
+
+    records: int
+    rows: int
+    rejected: int
+    sources: list[dict[str, Any]]
+    lengths: dict[str, Lengths]
+    tokens: int
+    languages: dict[str, int]
+    with_code: int
+    duplicates: int
+    defects: dict[str, int]
+    fields: list[str]
+    examples: list[dict[str, Any]]
+    unreadable: list[dict[str, Any]]
+
+
+def inspect(
+    inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    format: str | None = None,
+    map: Mapping[str, str] | None = None,
+    max_line: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    work_dir: str | os.PathLike[str] = ".curate",
+    working: Working | None = None,
+) -> Inspection:
+    """Look at all rows of some files. Raises as `curate.filter` does."""
+    files = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    working, work = working or Working(), Path(work_dir)
+    make_work_dir(work)
+    with disk_faults(work):
+        pool = read_pool(files, work, read_options(format, map, max_line, limit), working=working)
+        defects, duplicates, tokens = _defects(pool, working)
+        lengths, languages, with_code = _texts(pool)
+    return Inspection(
+        records=pool.records,
+        rows=len(pool),
+        rejected=int(pool.facts["rejected"]),
+        sources=[{"source": name, **facts} for name, facts in zip(pool.names, pool.facts["sources"], strict=True)],
+        lengths=lengths,
+        tokens=tokens,
+        languages=languages,
+        with_code=with_code,
+        duplicates=duplicates,
+        defects=defects,
+        fields=pool.meta_names(),
+        examples=_examples(pool, seed),
+        unreadable=[record for _, record in zip(range(EXAMPLES), pool.rejected(), strict=False)],
+    )
+
+
+def _defects(pool: Pool, working: Working) -> tuple[dict[str, int], int, int]:
+    """Rows per reason (numbers in it left out), exact copies, and estimated tokens of prompts and responses."""
+    everyone = np.ones(len(pool), dtype=np.bool_)
+    counts: dict[str, int] = {}
+    duplicates = 0
+    for step in load_recipe("default").steps:
+        measures = Measures(step, pool)
+        measures.compute(everyone, working)
+        dropped = decide(step, measures, everyone, {}, pool).filter(pl.col("verdict") == "drop")
+        if step.filter_name == "exact-dup":
+            duplicates = len(dropped)
+            continue
+        for reason, count in dropped.group_by(pl.col("reason").str.replace_all(r"\d+", "N")).len().iter_rows():
+            counts[f"{step.name}: {reason}"] = count
+    both = load_recipe("longest", settings=["length.of=both"]).steps[0]
+    measures = Measures(both, pool)
+    measures.compute(everyone, working)
+    tokens = int(measures.load(everyone, ["tokens"])["tokens"].sum())
+    return dict(sorted(counts.items(), key=lambda item: -item[1])), duplicates, tokens
+
+
+def _texts(pool: Pool) -> tuple[dict[str, Lengths], dict[str, int], int]:
+    chars: dict[str, list[pl.Series]] = {"prompt": [], "response": []}
+    languages: dict[str, int] = {}
+    with_code = 0
+    for frame in pool.batches(["prompt", "response"]):
+        text = pl.concat_str(pl.col("prompt"), pl.col("response").fill_null(""), separator=" ").str.head(2000)
+        counted = frame.select(text.str.count_matches(pattern).alias(name) for name, pattern in SCRIPTS.items())
+        # kana tell Japanese, whose letters are mostly Han
+        japanese = (pl.col("Japanese") > 0) & (pl.col("Japanese") + pl.col("Chinese") > pl.col("Latin"))
+        most = pl.max_horizontal(SCRIPTS)
+        which = pl.when(most == 0).then(pl.lit("no letters")).when(japanese).then(pl.lit("Japanese"))
+        for name in SCRIPTS:
+            # one Hangul or Han letter says about as much as three Latin ones
+            enough = pl.col(name) * (1 if name == "Latin" else 3) >= pl.col("Latin")
+            which = which.when((pl.col(name) == most) | (enough & (pl.lit(name != "Latin")) & (pl.col(name) > 0))).then(
+                pl.lit(name)
+            )
+        for name, count in counted.select(which.alias("language")).group_by("language").len().iter_rows():
+            languages[name] = languages.get(name, 0) + count
+        with_code += frame.select((text.str.contains(CODE)).sum()).item()
+        for side, parts in chars.items():
+            parts.append(frame[side].drop_nulls().str.len_chars())
+    lengths = {side: _lengths(pl.concat(parts)) for side, parts in chars.items()}
+    return lengths, dict(sorted(languages.items(), key=lambda item: -item[1])), with_code
+
+
+def _lengths(values: pl.Series) -> Lengths:
+    if not len(values):
+        return Lengths(*[0.0] * 6)
+    quartiles = [float(values.quantile(q, "nearest") or 0) for q in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    return Lengths(*quartiles, mean=round(float(values.cast(pl.Float64).mean() or 0), 1))  # type: ignore[arg-type]
+
+
+def _examples(pool: Pool, seed: int) -> list[dict[str, Any]]:
+    rank = shuffled_rank(np.arange(len(pool)), seed)
+    rows = np.sort(np.argsort(rank)[:EXAMPLES])
+    return pl.concat(pool.texts(rows, ["source", "line", "prompt", "response"])).to_dicts()
