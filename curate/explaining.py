@@ -26,7 +26,7 @@ DIFF_WORDS = 2000
 
 @dataclass(frozen=True)
 class Rival:
-    """The row another lost its place to. `diff`: pieces of text, each in both (" "), the loser ("-") or the rival ("+")."""
+    """The row another lost its place to. `diff`: pieces of text of both (" "), the loser ("-") and the rival ("+")."""
 
     name: str
     place: str

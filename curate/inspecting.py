@@ -24,14 +24,15 @@ from curate.working import Working
 EXAMPLES = 3
 
 SCRIPTS = {
-    "Korean": r"\p{Hangul}",
-    "Japanese": r"[\p{Hiragana}\p{Katakana}]",
-    "Chinese": r"\p{Han}",
-    "Cyrillic": r"\p{Cyrillic}",
-    "Arabic": r"\p{Arabic}",
-    "Latin": r"\p{Latin}",
+    "Korean": (r"\p{Hangul}", 3),
+    "Japanese": (r"[\p{Hiragana}\p{Katakana}]", 6),
+    "Chinese": (r"\p{Han}", 3),
+    "Cyrillic": (r"\p{Cyrillic}", 1),
+    "Arabic": (r"\p{Arabic}", 1),
+    "Latin": (r"\p{Latin}", 1),
 }
-"""Scripts that tell languages apart without a model; Latin stands for English and its neighbours."""
+"""Scripts, which tell languages apart without a model (Latin stands for English and its neighbours), and how many
+Latin letters one of theirs is worth; kana weigh more, since most letters of Japanese are Han."""
 
 CODE = r"(?m)^```|^\s*(def |class |import |from \w+ import |#include|function |const |let |var |SELECT |public )"
 
@@ -130,18 +131,13 @@ def _texts(pool: Pool) -> tuple[dict[str, Lengths], dict[str, int], int]:
     with_code = 0
     for frame in pool.batches(["prompt", "response"]):
         text = pl.concat_str(pl.col("prompt"), pl.col("response").fill_null(""), separator=" ").str.head(2000)
-        counted = frame.select(text.str.count_matches(pattern).alias(name) for name, pattern in SCRIPTS.items())
-        # kana tell Japanese, whose letters are mostly Han
-        japanese = (pl.col("Japanese") > 0) & (pl.col("Japanese") + pl.col("Chinese") > pl.col("Latin"))
-        most = pl.max_horizontal(SCRIPTS)
-        which = pl.when(most == 0).then(pl.lit("no letters")).when(japanese).then(pl.lit("Japanese"))
-        for name in SCRIPTS:
-            # one Hangul or Han letter says about as much as three Latin ones
-            enough = pl.col(name) * (1 if name == "Latin" else 3) >= pl.col("Latin")
-            which = which.when((pl.col(name) == most) | (enough & (pl.lit(name != "Latin")) & (pl.col(name) > 0))).then(
-                pl.lit(name)
-            )
-        for name, count in counted.select(which.alias("language")).group_by("language").len().iter_rows():
+        weights = frame.select(
+            (text.str.count_matches(pattern) * weight).alias(name) for name, (pattern, weight) in SCRIPTS.items()
+        )
+        most = pl.max_horizontal(pl.all())
+        ranked = [pl.when(most == 0).then(pl.lit("no letters"))]
+        ranked += [pl.when(pl.col(name) == most).then(pl.lit(name)) for name in SCRIPTS]
+        for name, count in weights.select(language=pl.coalesce(ranked)).group_by("language").len().iter_rows():
             languages[name] = languages.get(name, 0) + count
         with_code += frame.select((text.str.contains(CODE)).sum()).item()
         for side, parts in chars.items():
@@ -153,8 +149,8 @@ def _texts(pool: Pool) -> tuple[dict[str, Lengths], dict[str, int], int]:
 def _lengths(values: pl.Series) -> Lengths:
     if not len(values):
         return Lengths(*[0.0] * 6)
-    quartiles = [float(values.quantile(q, "nearest") or 0) for q in (0.0, 0.25, 0.5, 0.75, 1.0)]
-    return Lengths(*quartiles, mean=round(float(values.cast(pl.Float64).mean() or 0), 1))  # type: ignore[arg-type]
+    low, q25, median, q75, high = (float(values.quantile(q, "nearest") or 0) for q in (0.0, 0.25, 0.5, 0.75, 1.0))
+    return Lengths(low, q25, median, q75, high, mean=round(float(values.sum()) / len(values), 1))
 
 
 def _examples(pool: Pool, seed: int) -> list[dict[str, Any]]:

@@ -67,19 +67,19 @@ def run_directories(work_dir: Path) -> list[RunDirectory]:
     return [RunDirectory(file.parent) for file in found]
 
 
-def find_run(work_dir: Path, name: str | None = None) -> RunDirectory:
-    """The run of that name (or its last digits); without one the newest finished run."""
+def find_run(work_dir: Path, name: str | None = None, *, finished: bool = False) -> RunDirectory:
+    """The run of that name (or its last digits), else the newest; `finished`: only one that came to its end."""
     runs = run_directories(work_dir)
-    for run in runs:
-        if run.name == name or (name and run.name.endswith(name)):
-            return run
     if name:
-        listed = ", ".join(r.name for r in runs[:5]) or "none"
-        raise UsageError(f"no run is called {name}", f"known: {listed}")
+        runs = [run for run in runs if run.name.endswith(name)]
+        if not runs:
+            listed = ", ".join(run.name for run in run_directories(work_dir)[:5]) or "none"
+            raise UsageError(f"no run is called {name}", f"known: {listed}")
     for run in runs:
-        if run.facts["status"] == "done":
+        if run.facts["status"] == "done" or (run.parts() and not finished):
             return run
-    raise UsageError(f"there is no finished run in {work_dir}", "run `curate filter` first, or name another --work-dir")
+    what = f"run {name} is not finished" if name else f"there is no finished run in {work_dir}"
+    raise UsageError(what, "run `curate filter`, or name another --work-dir")
 
 
 def write_part(path: Path, frame: pl.DataFrame) -> None:

@@ -6,6 +6,7 @@ there is whole: that is how a killed run goes on.
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -16,7 +17,7 @@ import orjson
 import polars as pl
 import xxhash
 
-from curate.errors import StoppedError
+from curate.errors import CurateError, StoppedError
 from curate.pool import Pool
 from curate.protocol import Filter, for_measuring, measured_by, trait
 from curate.recipe import Step, measures_of, prepared
@@ -27,8 +28,8 @@ Mask = npt.NDArray[np.bool_]
 RANGE = 65_536
 """Rows of one part."""
 
-FLUSH_ROWS = 256
-"""A streamed measure is written at least every so many rows."""
+FLUSH_ROWS, FLUSH_SECONDS = 1024, 5.0
+"""A streamed measure is written at least after so many rows or seconds."""
 
 
 class Measures:
@@ -87,12 +88,14 @@ class Measures:
     def _part(self, start: int) -> Path:
         return self.path / f"part-{start:010d}.parquet"
 
+    def missing(self) -> list[int]:
+        """Starts of the ranges that are not on disk yet: what can be measured apart, in any order, on any machine."""
+        return [start for start in range(0, len(self.pool), RANGE) if not self._part(start).exists()]
+
     def _measure(self, working: Working) -> int:
-        starts = range(0, len(self.pool), RANGE)
-        missing = [s for s in starts if working.fresh or not self._part(s).exists()]
+        missing = list(range(0, len(self.pool), RANGE)) if working.fresh else self.missing()
         total = sum(self._rows_at(s) for s in missing)
         done = 0
-        filter = for_measuring(self.filter)
         running: set[Future[int]] = set()
         left = iter(missing)
         with ThreadPoolExecutor(working.threads) as workers:
@@ -100,7 +103,7 @@ class Measures:
                 while True:
                     working.check()
                     while len(running) < working.threads and (start := next(left, None)) is not None:
-                        running.add(workers.submit(self._measure_range, filter, start))
+                        running.add(workers.submit(self.measure_range, start))
                     if not running:
                         return total
                     finished, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
@@ -113,13 +116,16 @@ class Measures:
     def _rows_at(self, start: int) -> int:
         return min(RANGE, len(self.pool) - start)
 
-    def _measure_range(self, filter: Filter, start: int) -> int:
+    def measure_range(self, start: int) -> int:
+        """Measure the rows [start, start + RANGE) and write their part, whole or not at all; returns how many."""
+        filter = for_measuring(self.filter)
         frames = []
         for rows in self.pool.batches(trait(filter, "reads"), start, start + RANGE, self.step.side):
             try:
                 measured = filter.measure(rows)
             except Exception as error:
-                raise StoppedError(*self._failure(error, rows)) from error
+                at = f"on rows {rows['row'][0]} to {rows['row'][-1]}"
+                raise StoppedError(*_failure(self.step.filter_name, error, at)) from error
             if not isinstance(measured, pl.DataFrame) or len(measured) != len(rows):
                 what = f"{len(measured)} lines" if isinstance(measured, pl.DataFrame) else type(measured).__name__
                 raise StoppedError(
@@ -155,8 +161,10 @@ class Measures:
         else:
             found = rows.with_columns(pl.lit(None, dtype=pl.Float64).alias(name) for name in made)
             had = pl.Series([False] * len(rows))
-        problems = [self.problems.get(row, "was not measured") for row in found["row"]]
-        return found.with_columns(problem=pl.when(~had).then(pl.Series(problems, dtype=pl.String)))
+        schema = {"row": pl.UInt64, "problem": pl.String}
+        problems = pl.DataFrame(list(self.problems.items()), schema=schema, orient="row")
+        found = found.join(problems, on="row", how="left", maintain_order="left")
+        return found.with_columns(problem=pl.when(~had).then(pl.col("problem").fill_null("was not measured")))
 
     def _stream(self, alive: Mask, working: Working) -> int:
         """Let the model see what the parts lack. A row it has no measure for is a problem of this run, never cached."""
@@ -173,6 +181,7 @@ class Measures:
                 for part in self._streamed_parts(start):
                     part.unlink()
         waiting: list[pl.DataFrame] = []
+        written = time.monotonic()
         try:
             for frame in for_measuring(self.filter).stream(self._living(lacking, working)):
                 failed = frame.filter(pl.col("problem").is_not_null()) if "problem" in frame.columns else frame.clear()
@@ -184,8 +193,13 @@ class Measures:
                 )
                 done += len(frame)
                 working.report(self.step.name, done, total)
-                if sum(map(len, waiting)) >= FLUSH_ROWS:
+                if sum(map(len, waiting)) >= FLUSH_ROWS or time.monotonic() - written > FLUSH_SECONDS:
                     self._flush(waiting)
+                    written = time.monotonic()
+        except CurateError:
+            raise
+        except Exception as error:
+            raise StoppedError(*_failure(self.step.filter_name, error)) from error
         finally:
             self._flush(waiting)
         working.check()
@@ -217,6 +231,16 @@ class Measures:
                 except FileExistsError:
                     number += 1
             temporary.unlink()
+
+
+def _failure(filter: str, error: Exception, where: str = "") -> tuple[str, str]:
+    """What a filter's own fault looks like to a person: its words, and the line of code they come from."""
+    at = error.__traceback__
+    while at and at.tb_next:
+        at = at.tb_next
+    place = f" ({Path(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno})" if at else ""
+    said = f"filter {filter} failed{' ' + where if where else ''}: {type(error).__name__}: {error}{place}"
+    return said, "mend the filter, then run the same command again: finished parts are kept"
 
 
 def write_whole(frame: pl.DataFrame, path: Path) -> None:

@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -102,8 +103,9 @@ class Pool:
         self.sources = list(sources)
         self.work_dir = work_dir
         self.facts: dict[str, Any] = orjson.loads((path / "pool.json").read_bytes())
-        self._file = pq.ParquetFile(path / "rows.parquet", memory_map=True)
-        sizes = [self._file.metadata.row_group(k).num_rows for k in range(self._file.metadata.num_row_groups)]
+        self._metadata = pq.read_metadata(path / "rows.parquet")
+        self._files = threading.local()
+        sizes = [self._metadata.row_group(k).num_rows for k in range(self._metadata.num_row_groups)]
         self._group_starts = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
 
     @property
@@ -194,6 +196,13 @@ class Pool:
     def beside(self, inputs: Sequence[str]) -> "Pool":
         """The pool of other files (`--exclude`, `--against`), in the same work directory."""
         return read_pool(inputs, self.work_dir)
+
+    @property
+    def _file(self) -> pq.ParquetFile:
+        """The calling thread's own reader: pyarrow's is not safe to share."""
+        if not hasattr(self._files, "file"):
+            self._files.file = pq.ParquetFile(self.path / "rows.parquet", metadata=self._metadata, memory_map=True)
+        return self._files.file
 
     def _group(self, group: int, columns: Sequence[str], side: str) -> pl.DataFrame:
         start = int(self._group_starts[group])
@@ -330,7 +339,7 @@ def _write_rows(path: Path, sources: list[Source], options: ReadOptions, working
         ):
             for number, source in enumerate(sources):
                 lines = _sampled(source, options) if options.sample else read_lines(source, options.max_line)
-                for block, done in _read_blocks(workers, working.threads, lines, number, source, options, records):
+                for block, done in _read_blocks(workers, working, lines, number, source, options, records):
                     writer.write(block.table, block.sizes)
                     for record in block.rejected:
                         rejected.write(orjson.dumps(record) + b"\n")
@@ -360,9 +369,24 @@ def _write_rows(path: Path, sources: list[Source], options: ReadOptions, working
         raise
 
 
+def _compile(working: Working) -> None:
+    """Load the kernel before threads ask for it; say so if it has to be compiled, which happens once on a machine."""
+    from curate.kernels.json_lines import read_plain_lines
+
+    if not read_plain_lines.signatures:
+        said = "compiling the reader: once on this machine, about ten seconds"
+        patience = threading.Timer(1.5, working.notice, [said])
+        patience.start()
+        try:
+            line = np.array([0, 2], dtype=np.int64)
+            _read_plain(Lines(b"{}", line[:1], line[1:], line[1:]), 0, Reading())
+        finally:
+            patience.cancel()
+
+
 def _read_blocks(
     workers: ThreadPoolExecutor,
-    threads: int,
+    working: Working,
     lines: Iterator[Lines],
     number: int,
     source: Source,
@@ -380,8 +404,10 @@ def _read_blocks(
             block = block.head(left) if len(block) > left else block
             left -= len(block) + len(block.unread)
         done += len(block.data)
+        if len(block) >= FEW_LINES:
+            _compile(working)
         waiting.append((workers.submit(_read_block, block, number, options.reading), done))
-        if len(waiting) > threads:
+        if len(waiting) > working.threads:
             future, at = waiting.pop(0)
             yield future.result(), at
     for future, at in waiting:

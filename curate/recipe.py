@@ -17,7 +17,7 @@ import types
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -79,6 +79,7 @@ def built_in_filters() -> dict[str, str]:
     return {m.name.replace("_", "-"): f"curate.filters.{m.name}" for m in pkgutil.iter_modules(package.__path__)}
 
 
+@cache
 def installed_filters() -> dict[str, Any]:
     """Entry points of the group `curate.filters`, by name."""
     from importlib.metadata import entry_points
@@ -362,5 +363,10 @@ def measures_of(step: Step, pool: Pool) -> list[str]:
 
 
 def prepared(step: Step, pool: Pool) -> Filter:
-    """The step's filter with its fitted fields filled."""
-    return step.filter.prepare(pool) if hasattr(step.filter, "prepare") else step.filter
+    """The step's filter with its fitted fields filled; fitted once for a pool."""
+    return _prepared(step.filter, pool)
+
+
+@lru_cache(maxsize=64)
+def _prepared(filter: Filter, pool: Pool) -> Filter:
+    return filter.prepare(pool) if hasattr(filter, "prepare") else filter

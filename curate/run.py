@@ -167,7 +167,9 @@ def execute(run: RunDirectory, pool: Pool, recipe: Recipe, working: Working) -> 
         measured[step.name] = measures = Measures(step, pool)
         part = run.part(number, step.name)
         new = 0
-        if not part.exists():
+        if part.exists():  # this run was here before it was killed
+            measures.problems = _problems(part)
+        else:
             new = measures.compute(alive, working)
             working.check()
             write_part(part, decide(step, measures, alive, measured, pool))
@@ -193,6 +195,11 @@ def execute(run: RunDirectory, pool: Pool, recipe: Recipe, working: Working) -> 
                 f"loosen it: --set {step.name}.PARAM=VALUE (see `curate filters show {step.filter_name}`)",
             )
     return summaries
+
+
+def _problems(part: Path) -> dict[int, str]:
+    found = pl.scan_parquet(part).filter(pl.col("verdict") == "unscored").select("row", "reason").collect()
+    return dict(found.iter_rows())
 
 
 def decide(step: Step, measures: Measures, alive: Mask, measured: dict[str, Measures], pool: Pool) -> pl.DataFrame:

@@ -41,7 +41,7 @@ def command(
     screen = Screen()
     with screen.working() as working, disk_faults(work):
         done = restore(
-            find_run(work, run_name),
+            find_run(work, run_name, finished=True),
             work,
             rows,
             steps=steps,
