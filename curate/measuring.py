@@ -136,17 +136,6 @@ class Measures:
         write_whole(pl.concat(frames), self._part(start))
         return self._rows_at(start)
 
-    def _failure(self, error: Exception, rows: pl.DataFrame) -> tuple[str, str]:
-        at = error.__traceback__
-        while at and at.tb_next:
-            at = at.tb_next
-        place = f" ({Path(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno})" if at else ""
-        first, last = rows["row"][0], rows["row"][-1]
-        said = (
-            f"filter {self.step.filter_name} failed on rows {first} to {last}: {type(error).__name__}: {error}{place}"
-        )
-        return said, "mend the filter, then run the same command again: finished parts are kept"
-
     def _streamed_parts(self, start: int) -> list[Path]:
         return sorted(self.path.glob(f"part-{start:010d}-*.parquet"), key=lambda p: int(p.stem.rpartition("-")[2]))
 

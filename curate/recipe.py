@@ -368,5 +368,6 @@ def prepared(step: Step, pool: Pool) -> Filter:
 
 
 @lru_cache(maxsize=64)
-def _prepared(filter: Filter, pool: Pool) -> Filter:
-    return filter.prepare(pool) if hasattr(filter, "prepare") else filter
+def _prepared(filter: Any, pool: Pool) -> Filter:
+    fitted: Filter = filter.prepare(pool) if hasattr(filter, "prepare") else filter
+    return fitted

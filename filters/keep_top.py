@@ -1,6 +1,6 @@
 """Keep the N rows, or the share of rows, with the highest value of a measure.
 
-With n 1 and by length.chars, "Paris." loses to a longer answer: `length.chars is 6, rank 2 of the 1 kept`.
+With n 1 and by length.chars, "Paris." loses to a longer answer: `length.chars is 6, rank 2, only 1 are kept`.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,8 @@ class KeepTop:
         limit = ranked["value"][n - 1] if n else None
         margin = sign * (pl.col("value") - limit) if limit is not None else pl.lit(None, dtype=pl.Float64)
         kept = pl.col("rank") <= n
-        said = pl.format(f"{self.by} is {{}}, rank {{}}, only {n:,} are kept", pl.col("value").round(4), "rank")
+        shown = pl.col("value").round(4).cast(pl.String).str.strip_suffix(".0")
+        said = pl.format(f"{self.by} is {{}}, rank {{}}, only {n:,} are kept", shown, "rank")
         none = pl.format(f"no value of {self.by}, rank {{}}, only {n:,} are kept", "rank")
         return (
             ranked.with_row_index("rank", offset=1)
