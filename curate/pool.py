@@ -370,16 +370,18 @@ def _write_rows(path: Path, sources: list[Source], options: ReadOptions, working
 
 
 def _compile(working: Working) -> None:
-    """Load the kernel before threads ask for it; say so if it has to be compiled, which happens once on a machine."""
+    """Load the kernels before threads ask for them; say so if they must be compiled, as on a machine's first run."""
     from curate.kernels.json_lines import read_plain_lines
 
     if not read_plain_lines.signatures:
-        said = "compiling the reader: once on this machine, about ten seconds"
+        said = "compiling the reader: once on this machine, a quarter of a minute"
         patience = threading.Timer(1.5, working.notice, [said])
         patience.start()
         try:
-            line = np.array([0, 2], dtype=np.int64)
-            _read_plain(Lines(b"{}", line[:1], line[1:], line[1:]), 0, Reading())
+            one = np.array([0, 2], dtype=np.int64)
+            nothing = Lines(b"{}", one[:1], one[1:], one[1:])
+            _read_plain(nothing, 0, Reading())
+            _read_conversations(nothing, 0, Reading())
         finally:
             patience.cancel()
 
@@ -433,24 +435,38 @@ def _sampled(source: Source, options: ReadOptions) -> Iterator[Lines]:
 
 
 def _read_block(lines: Lines, number: int, reading: Reading) -> _Block:
-    sizes = lines.ends - lines.starts
-    if len(lines) < FEW_LINES:
-        table, at, causes, shapes = _read_one_by_one(lines, np.arange(len(lines)), number, reading)
-        sizes = sizes[at]
-    else:
-        table, unusual, shapes = _read_plain(lines, number, reading)
-        causes = []
-        if len(unusual):
-            more, at, causes, more_shapes = _read_one_by_one(lines, unusual, number, reading)
-            plain = np.delete(np.arange(len(lines)), unusual)
-            order = np.argsort(np.concatenate((plain, at)), kind="stable")
-            sizes = sizes[np.concatenate((plain, at))[order]]
-            table = pa.concat_tables([table, more]).combine_chunks().take(pa.array(order))
-            shapes += more_shapes
-    unread = [*lines.unread, *causes]
-    unread.sort(key=lambda record: (record.line, record.offset or 0))
-    rejected = [_rejected(record, number) for record in unread]
-    return _Block(table, sizes, rejected, shapes)
+    parts: list[_Part] = []
+    left = np.arange(len(lines))
+    if len(lines) >= FEW_LINES:
+        for read in (_read_plain, _read_conversations):
+            if len(left):
+                parts.append(read(lines.take(left), number, reading))
+                parts[-1].at, left = left[parts[-1].at], np.delete(left, parts[-1].at)
+    causes: list[Unread] = []
+    if len(left) or not parts:
+        part, causes = _read_one_by_one(lines, left, number, reading)
+        parts.append(part)
+    at = np.concatenate([part.at for part in parts])
+    order = np.argsort(at, kind="stable")
+    table = pa.concat_tables([part.table for part in parts])
+    if len(parts) > 1:
+        table = table.combine_chunks().take(pa.array(order))
+    unread = sorted([*lines.unread, *causes], key=lambda record: (record.line, record.offset or 0))
+    return _Block(
+        table,
+        (lines.ends - lines.starts)[at[order]],
+        [_rejected(record, number) for record in unread],
+        sum((part.shapes for part in parts), Counter()),
+    )
+
+
+@dataclass
+class _Part:
+    """Rows that one reader made of a block, the positions of their lines, and their shapes."""
+
+    table: pa.Table
+    at: "npt.NDArray[Any]"
+    shapes: Counter[str]
 
 
 def _rejected(record: Unread, number: int) -> dict[str, Any]:
@@ -461,8 +477,8 @@ def _rejected(record: Unread, number: int) -> dict[str, Any]:
 
 def _read_one_by_one(
     lines: Lines, which: "npt.NDArray[Any]", number: int, reading: Reading
-) -> tuple[pa.Table, "npt.NDArray[Any]", list[Unread], Counter[str]]:
-    """Rows of the lines `which`, the positions they came from, the lines that have none, and their shapes."""
+) -> tuple[_Part, list[Unread]]:
+    """Rows of the lines `which`, however unusual, and the lines that have none."""
     columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
     at: list[int] = []
     causes: list[Unread] = []
@@ -482,7 +498,7 @@ def _read_one_by_one(
         except UnreadableRecord as error:
             causes.append(Unread(int(lines.numbers[k]), str(error), offset, len(line), line[:200]))
     arrays = [pa.array(columns[field.name], field.type) for field in SCHEMA]
-    return pa.Table.from_arrays(arrays, schema=SCHEMA), np.array(at, dtype=np.int64), causes, shapes
+    return _Part(pa.Table.from_arrays(arrays, schema=SCHEMA), np.array(at, dtype=np.int64), shapes), causes
 
 
 def _columns(row: Row) -> dict[str, Any]:
@@ -500,13 +516,47 @@ def _columns(row: Row) -> dict[str, Any]:
     }
 
 
-def _read_plain(lines: Lines, number: int, reading: Reading) -> tuple[pa.Table, "npt.NDArray[Any]", Counter[str]]:
-    """Rows of the plain lines, the positions of all others, and the plain ones' shapes."""
-    from curate.kernels.json_lines import BYTE_CLASSES, read_plain_lines
+def _read_plain(lines: Lines, number: int, reading: Reading) -> _Part:
+    """Rows of the lines that are plain prompts and responses."""
+    from curate.kernels.json_lines import read_plain_lines
 
     names, meanings, shape_of = reading.meanings()
+    field, *texts = read_plain_lines(*_arrays(lines, names, meanings))
+    at = np.flatnonzero(field >= 0)
+    fields, counts = np.unique(field[at], return_counts=True)
+    shapes: Counter[str] = Counter()
+    for which, count in zip(fields.tolist(), counts.tolist(), strict=True):
+        shapes[shape_of[which]] += count
+    return _Part(_table(lines, at, number, texts), at, shapes)
+
+
+def _read_conversations(lines: Lines, number: int, reading: Reading) -> _Part:
+    """Rows of the lines that are plain conversations."""
+    from curate.kernels.conversation_lines import ROLES, read_plain_conversations
+
+    names, meanings = reading.conversation_meanings()
+    shape, *texts, turns_at, roles, content, content_at = read_plain_conversations(*_arrays(lines, names, meanings))
+    at = np.flatnonzero(shape >= 0)
+    turns = pa.StructArray.from_arrays(
+        [
+            pa.DictionaryArray.from_arrays(pa.array(roles), pa.array(ROLES)).cast(pa.string()),
+            _strings(content, content_at, np.arange(len(roles)), None),
+            pa.nulls(len(roles), pa.large_string()),
+        ],
+        fields=list(_TURN),
+    )
+    bounds = pa.array(np.append(turns_at[at], len(roles)).astype(np.int32))
+    messages = pa.ListArray.from_arrays(bounds, turns, mask=pa.array(np.diff(bounds.to_numpy()) == 0))
+    shapes = Counter({"sharegpt": int((shape == 1).sum()), "messages": int((shape == 0).sum())})
+    return _Part(_table(lines, at, number, texts, messages), at, +shapes)
+
+
+def _arrays(lines: Lines, names: list[str], meanings: list[int]) -> list[Any]:
+    """What both kernels take: the bytes, the lines' bounds, and the field names that mean something."""
+    from curate.kernels.json_lines import BYTE_CLASSES
+
     encoded = [name.encode() for name in names]
-    field, prompt, prompt_at, response, response_at, answered, meta, meta_at, hashed, hashed_at = read_plain_lines(
+    return [
         np.frombuffer(lines.data, dtype=np.uint8),
         lines.starts,
         lines.ends,
@@ -514,34 +564,32 @@ def _read_plain(lines: Lines, number: int, reading: Reading) -> tuple[pa.Table, 
         np.cumsum([0, *map(len, encoded)], dtype=np.int64),
         np.array(meanings, dtype=np.uint8),
         BYTE_CLASSES,
-    )
-    plain = field >= 0
-    kept = np.flatnonzero(plain)
-    n = len(kept)
-    # a line that is not plain wrote nothing, so the plain lines' texts follow one another
+    ]
+
+
+def _table(
+    lines: Lines, at: "npt.NDArray[Any]", number: int, texts: Sequence[Any], messages: pa.Array | None = None
+) -> pa.Table:
+    """The rows at the positions `at`, from what a kernel wrote: a line that it left alone wrote nothing."""
+    prompt, prompt_at, response, response_at, answered, meta, meta_at, hashed, hashed_at = texts
+    n = len(at)
     view = memoryview(hashed.tobytes())
-    bounds = hashed_at[np.append(kept, len(plain))].tolist() if n else [0]
-    ids = [xxhash.xxh3_128_hexdigest(view[a:b]) for a, b in pairwise(bounds)]
-    nothing = {name: pa.nulls(n, SCHEMA.field(name).type) for name in ("messages", "chosen", "rejected", "label")}
-    offsets = None if lines.offsets is None else lines.offsets[plain]
-    no_place = pa.nulls(n, pa.uint64())
-    columns = {
+    bounds = np.append(hashed_at[at], len(hashed)).tolist()
+    columns: dict[str, Any] = {name: pa.nulls(n, SCHEMA.field(name).type) for name in SCHEMA.names}
+    columns |= {
         "source": pa.array(np.full(n, number, dtype=np.uint32)),
-        "line": pa.array(lines.numbers[plain].astype(np.uint64)),
-        "offset": no_place if offsets is None else pa.array(offsets.astype(np.uint64)),
-        "length": no_place if offsets is None else pa.array((lines.ends - lines.starts)[plain].astype(np.uint64)),
-        "id": pa.array(ids, pa.string()),
-        "prompt": _strings(prompt, prompt_at, kept, None),
-        "response": _strings(response, response_at, kept, answered),
-        "meta": _strings(meta, meta_at, kept, None),
-        **nothing,
+        "line": pa.array(lines.numbers[at].astype(np.uint64)),
+        "id": pa.array([xxhash.xxh3_128_hexdigest(view[a:b]) for a, b in pairwise(bounds)], pa.string()),
+        "prompt": _strings(prompt, prompt_at, at, None),
+        "response": _strings(response, response_at, at, answered),
+        "meta": _strings(meta, meta_at, at, None),
     }
-    table = pa.Table.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
-    fields, counts = np.unique(field[plain], return_counts=True)
-    shapes: Counter[str] = Counter()
-    for which, count in zip(fields.tolist(), counts.tolist(), strict=True):
-        shapes[shape_of[which]] += count
-    return table, np.flatnonzero(~plain), shapes
+    if lines.offsets is not None:
+        columns["offset"] = pa.array(lines.offsets[at].astype(np.uint64))
+        columns["length"] = pa.array((lines.ends - lines.starts)[at].astype(np.uint64))
+    if messages is not None:
+        columns["messages"] = messages
+    return pa.Table.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
 
 
 def _strings(

@@ -364,7 +364,7 @@ def measures_of(step: Step, pool: Pool) -> list[str]:
 
 def prepared(step: Step, pool: Pool) -> Filter:
     """The step's filter with its fitted fields filled; fitted once for a pool."""
-    return _prepared(step.filter, pool)
+    return _prepared(cast(Any, step.filter), pool)
 
 
 @lru_cache(maxsize=64)

@@ -59,7 +59,7 @@ class Screen:
             if self._progress:
                 task = self._tasks.get(stage)
                 if task is None:
-                    task = self._tasks[stage] = self._progress.add_task(stage, total=total)
+                    task = self._tasks[stage] = self._progress.add_task(stage, total=total, speed="")
                 speed = f"{amount(stage, rate)}/s" if rate else ""
                 self._progress.update(task, completed=done, total=total, speed=speed)
             elif now - self._spoke.get(stage, began) >= LINE_SECONDS and done < total:
@@ -78,7 +78,7 @@ class Screen:
         try:
             if self.console.is_terminal:
                 columns = (
-                    TextColumn("{task.description}"),
+                    TextColumn("{task.description}", markup=False),
                     BarColumn(bar_width=20),
                     TextColumn("{task.percentage:>3.0f}%"),
                     TextColumn("{task.fields[speed]}"),

@@ -41,8 +41,9 @@ def _show(explanation: Any, run: str) -> None:
     from curate.cli.console import safe, stdout
 
     console = stdout()
-    fate = Text("kept", style="bold green") if explanation.kept else Text("dropped", style="bold red")
-    console.print(Text(f"{explanation.place}  row:{explanation.row}  {explanation.id}  "), fate, Text(f" in run {run}"))
+    fate = ("kept", "bold green") if explanation.kept else ("dropped", "bold red")
+    console.print(Text.assemble((explanation.place, "bold"), "  ", fate, f" in run {run}"), soft_wrap=True)
+    console.print(Text(f"  row       row:{explanation.row}, id {explanation.id}"))
     console.print(Text(f"  prompt    {safe(explanation.prompt)}"))
     console.print(Text(f"  response  {safe(explanation.response) if explanation.response is not None else '(none)'}"))
     for step in explanation.steps:

@@ -118,7 +118,7 @@ def write_lines(path: Path, chunks: Callable[[], Iterator[Lines]]) -> None:
             else:
                 for lines in chunks():
                     if len(lines):
-                        out.writelines(_newline_ended(lines))
+                        out.write(b"".join(_newline_ended(lines)))
 
 
 @contextmanager

@@ -1,0 +1,27 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: install test lint bench docs
+
+install: $(BIN)/curate  ## an environment with everything the tests need
+
+$(BIN)/curate: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@
+
+test: install  ## the core suite, under 5 minutes on 2 cores
+	$(BIN)/pytest -n 2
+
+lint: install  ## style, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install  ## figures of the README
+	$(BIN)/python benchmarks/reading.py
+
+docs: install  ## docs/commands.md from the commands themselves
+	$(BIN)/python docs/make_commands.py
