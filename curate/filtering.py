@@ -6,6 +6,7 @@
 
 import errno
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from curate.errors import CurateError, StoppedError, UsageError
 from curate.formats.sources import COMPRESSIONS
 from curate.formats.writing import check_output
 from curate.ledger import Mask, RunDirectory, drops, kept_rows, read_ledger
-from curate.pool import Pool, ReadOptions, disk_free, make_work_dir, read_pool
+from curate.pool import Pool, ReadOptions, make_work_dir, read_pool
 from curate.recipe import Recipe, check_measures, load_plugins, load_recipe
 from curate.records import Reading
 from curate.reporting.card import write_card
@@ -196,7 +197,7 @@ def _say_what_was_found(pool: Pool, working: Working) -> None:
 def _state_disk(files: Sequence[Input], out: Path, work: Path, working: Working) -> None:
     there = [Path(file) for file in files if Path(file).is_file()]
     size = sum(path.stat().st_size * (4 if path.suffix in COMPRESSIONS else 1) for path in there)
-    need, free = int(size * 2.2), min(disk_free(work), disk_free(out.absolute().parent))
+    need, free = int(size * 2.2), min(_disk_free(work), _disk_free(out.absolute().parent))
     if need > 100_000_000 or need > free:
         short = "; that may not be enough" if need > free else ""
         said = f"disk: needs up to {need / 1e9:.1f} GB in {work} and beside {out}"
@@ -214,7 +215,14 @@ def disk_faults(work_dir: Path) -> Iterator[None]:
         again = "run the same command again: what was finished is kept"
         if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
             raise StoppedError(
-                f"the disk is full ({disk_free(work_dir) / 1e6:.0f} MB free)", f"make room, then {again}"
+                f"the disk is full ({_disk_free(work_dir) / 1e6:.0f} MB free)", f"make room, then {again}"
             ) from error
         where = f"{error.filename}: " if error.filename else ""
         raise StoppedError(f"{where}{error.strerror or error}", f"mend that, then {again}") from error
+
+
+def _disk_free(path: Path) -> int:
+    """Bytes free where `path` is or will be."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free

@@ -1,0 +1,10 @@
+"""The pool: all rows of an input as Parquet on disk, read once and shared by every run over the same contents.
+
+`table` makes rows of lines, `reading` writes them, `rows` gives them back.
+"""
+
+from curate.pool.reading import ReadOptions, make_work_dir, read_pool
+from curate.pool.rows import Pool
+from curate.pool.table import COLUMNS
+
+__all__ = ["COLUMNS", "Pool", "ReadOptions", "make_work_dir", "read_pool"]

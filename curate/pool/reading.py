@@ -1,0 +1,252 @@
+"""From inputs to a pool on disk: read once, in blocks, in parallel, whole or not at all.
+
+`read_pool(["raw.jsonl"], Path(".curate"))` writes `.curate/pools/FINGERPRINT/rows.parquet`, or finds it there.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+
+from curate.errors import InputError, StoppedError, UsageError
+from curate.formats.lines import MAX_LINE, Lines, read_lines
+from curate.formats.sources import Source, sources_of
+from curate.pool import table
+from curate.pool.rows import Pool
+from curate.pool.table import SCHEMA, Block, load_kernels, read_block
+from curate.records import SHAPES, Reading
+from curate.seeded import shuffled_rank
+from curate.working import Working
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+READER_VERSION = 1
+"""Raised when the same bytes come to be read as other rows."""
+
+GROUP_ROWS, GROUP_BYTES = 8192, 8 << 20
+"""A row group of `rows.parquet` ends at this many rows or bytes: what reading holds in memory at a time."""
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What, besides the contents of the inputs, decides which rows a pool has."""
+
+    reading: Reading = field(default_factory=Reading)
+    max_line: int = MAX_LINE
+    limit: int | None = None
+    sample: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.reading.format not in (None, *SHAPES):
+            raise UsageError(f"no shape is called {self.reading.format}", f"known: {', '.join(SHAPES)}")
+        if self.limit is not None and self.limit < 1:
+            raise UsageError("--limit must be 1 or more", "leave it out to read everything")
+
+
+def read_pool(
+    inputs: Sequence[str | os.PathLike[str]],
+    work_dir: Path,
+    options: ReadOptions | None = None,
+    *,
+    working: Working | None = None,
+) -> Pool:
+    """Read `inputs` into a pool below `work_dir`, or open the pool that has just these contents.
+
+    Raises InputError where no row can be read, naming the first causes; StoppedError where a file changed meanwhile.
+    """
+    options = options or ReadOptions()
+    pools = work_dir / "pools"
+    sources = sources_of(inputs, work_dir / "stdin")
+    fingerprint = xxhash.xxh3_128_hexdigest(
+        orjson.dumps(
+            {
+                "inputs": [[source.digest, source.kind, source.compression] for source in sources],
+                "reader": READER_VERSION,
+                "format": options.reading.format,
+                "map": options.reading.map,
+                "max_line": options.max_line,
+                "limit": options.limit,
+                "sample": [options.sample, options.seed] if options.sample else None,
+            }
+        )
+    )
+    path = pools / fingerprint
+    if not (path / "pool.json").exists():
+        make_work_dir(work_dir)
+        path.mkdir(parents=True, exist_ok=True)
+        _write_rows(path, sources, options, working or Working())
+    pool = Pool(path, sources, work_dir)
+    if not len(pool):
+        raise InputError(*_why_nothing(pool))
+    return pool
+
+
+def make_work_dir(work_dir: Path) -> None:
+    """Make `work_dir` with a `.gitignore` of its own. Raises UsageError where it can't be written."""
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        (work_dir / ".gitignore").write_text("*\n")
+    except OSError as error:
+        remedy = "name a folder that can be written, with --work-dir"
+        raise UsageError(f"{work_dir} can't be written: {error.strerror}", remedy) from None
+
+
+def _why_nothing(pool: Pool) -> tuple[str, str]:
+    first = list(islice(pool.rejected(), 3))
+    causes = "\n".join(f"  {r['source']}:{r['line']}  {r['cause']}" for r in first)
+    if not first:
+        return f"{' '.join(pool.names)}: no records in it", "check how it was made"
+    return f"none of the {pool.records:,} records could be read:\n{causes}", "`curate inspect` shows what it found"
+
+
+def _write_rows(path: Path, sources: list[Source], options: ReadOptions, working: Working) -> None:
+    mark = f".{os.getpid()}.tmp"
+    rows_tmp, rejected_tmp, facts_tmp = path / f"rows{mark}", path / f"rejected{mark}", path / f"facts{mark}"
+    records = 0
+    shapes = [Counter[str]() for _ in sources]
+    total = sum(source.stamp[0] for source in sources)
+    before = 0
+    try:
+        with (
+            rejected_tmp.open("wb") as rejected,
+            _GroupWriter(rows_tmp) as writer,
+            ThreadPoolExecutor(working.threads) as workers,
+        ):
+            for number, source in enumerate(sources):
+                lines = _sampled(source, options) if options.sample else read_lines(source, options.max_line)
+                for block, done in _read_blocks(workers, working, lines, number, source, options, records):
+                    writer.write(block.table, block.sizes)
+                    for record in block.rejected:
+                        rejected.write(orjson.dumps(record) + b"\n")
+                    records += len(block.table) + len(block.rejected)
+                    shapes[number] += block.shapes
+                    working.report("reading", min(before + done, total), total)
+                    working.check()
+                before += source.stamp[0]
+                if not source.unchanged():
+                    raise StoppedError(f"{source.name} changed while it was read", "run the same command again")
+        facts = {
+            "records": records,
+            "rows": writer.rows,
+            "rejected": records - writer.rows,
+            "max_line": options.max_line,
+            "sources": [{"rows": sh.total(), "shapes": dict(sh)} for sh in shapes],
+        }
+        facts_tmp.write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+        rows_tmp.replace(path / "rows.parquet")
+        rejected_tmp.replace(path / "rejected.jsonl")
+        facts_tmp.replace(path / "pool.json")
+    except BaseException:
+        for leftover in (rows_tmp, rejected_tmp, facts_tmp):
+            leftover.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.rmdir()
+        raise
+
+
+def _read_blocks(
+    workers: ThreadPoolExecutor,
+    working: Working,
+    lines: Iterator[Lines],
+    number: int,
+    source: Source,
+    options: ReadOptions,
+    before: int,
+) -> Iterator[tuple[Block, int]]:
+    """Each block read, in order, with about how many bytes are done; a few blocks are in work at a time."""
+    waiting: list[tuple[Future[Block], int]] = []
+    done = 0
+    left = None if options.limit is None else options.limit - before
+    for block in lines:
+        if left is not None:
+            if left <= 0:
+                break
+            block = block.head(left) if len(block) > left else block
+            left -= len(block) + len(block.unread)
+        done += len(block.data)
+        if len(block) >= table.FEW_LINES:
+            load_kernels(working)
+        waiting.append((workers.submit(read_block, block, number, options.reading), done))
+        if len(waiting) > working.threads:
+            future, at = waiting.pop(0)
+            yield future.result(), at
+    for future, at in waiting:
+        yield future.result(), at
+
+
+def _sampled(source: Source, options: ReadOptions) -> Iterator[Lines]:
+    """The `sample` records of a source with the smallest hash of seed and place: seeded, the same every time."""
+    best = np.zeros(0, dtype=np.uint64)
+    picked: list[Lines] = []
+    for lines in read_lines(source, options.max_line):
+        rank = shuffled_rank(lines.numbers, options.seed)
+        bound = best[-1] if len(best) == options.sample else np.uint64(2**64 - 1)
+        near = rank <= bound
+        best = np.sort(np.concatenate((best, rank[near])))[: options.sample]
+        taken = lines.take(np.flatnonzero(near))
+        parts = [taken.data[a:b] for a, b in zip(taken.starts, taken.ends, strict=True)]
+        ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+        starts = ends - [len(part) for part in parts]
+        picked.append(Lines(b"".join(parts), starts.astype(np.int64), ends, taken.numbers, taken.offsets, lines.unread))
+    for lines in picked:
+        yield lines.take(np.flatnonzero(shuffled_rank(lines.numbers, options.seed) <= best[-1]))
+
+
+class _GroupWriter:
+    """Writes tables as row groups whose bounds depend on the rows alone, never on how they came in."""
+
+    def __init__(self, path: Path) -> None:
+        texts = ("prompt", "response", "meta")
+        self._writer = pq.ParquetWriter(
+            path,
+            SCHEMA,
+            use_dictionary=["source"],
+            compression={name: "NONE" if name in texts else "LZ4" for name in SCHEMA.names},
+            write_statistics=False,
+            store_schema=False,
+        )
+        self._pending: list[pa.Table] = []
+        self._rows = self._bytes = 0
+        self.rows = 0
+
+    def __enter__(self) -> "_GroupWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+        self._writer.close()
+
+    def write(self, table: pa.Table, sizes: "npt.NDArray[np.int64]") -> None:
+        """Add rows; `sizes`: the bytes of each one's line."""
+        start = 0
+        total = np.cumsum(sizes)
+        while start < len(table):
+            base = int(total[start - 1]) if start else 0
+            by_bytes = int(np.searchsorted(total, base + GROUP_BYTES - self._bytes, side="left")) + 1
+            stop = min(len(table), start + GROUP_ROWS - self._rows, by_bytes)
+            self._pending.append(table.slice(start, stop - start))
+            self._rows += stop - start
+            self._bytes += int(total[stop - 1]) - base
+            if self._rows == GROUP_ROWS or self._bytes >= GROUP_BYTES:
+                self._flush()
+            start = stop
+
+    def _flush(self) -> None:
+        if self._pending:
+            table = pa.concat_tables(self._pending)
+            self._writer.write_table(table, row_group_size=len(table))
+            self.rows += len(table)
+        self._pending, self._rows, self._bytes = [], 0, 0

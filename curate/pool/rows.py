@@ -1,0 +1,188 @@
+"""All rows of an input, on disk, a row group in memory at a time.
+
+`pool.batches(["response"])` gives every row's response in order; `pool.texts(rows, ["prompt"])` those of a few rows.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+import polars as pl
+import pyarrow.parquet as pq
+
+from curate.formats.sources import Source
+from curate.pool.table import SCHEMA
+from curate.records import Message, prompt_and_response
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+class Pool:
+    """All rows of an input, on disk; no method holds more text than a row group of `rows.parquet`."""
+
+    def __init__(self, path: Path, sources: Sequence[Source], work_dir: Path) -> None:
+        self.path = path
+        self.sources = list(sources)
+        self.work_dir = work_dir
+        self.facts: dict[str, Any] = orjson.loads((path / "pool.json").read_bytes())
+        self._metadata = pq.read_metadata(path / "rows.parquet")
+        self._files = threading.local()
+        sizes = [self._metadata.row_group(k).num_rows for k in range(self._metadata.num_row_groups)]
+        self._group_starts = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the contents: 32 hex digits."""
+        return self.path.name
+
+    def __len__(self) -> int:
+        return int(self._group_starts[-1])
+
+    @property
+    def records(self) -> int:
+        """Records of all inputs, those that could not be read included."""
+        return int(self.facts["records"])
+
+    def rejected(self) -> Iterator[dict[str, Any]]:
+        """The records that could not be read: source, line, cause, and their first bytes."""
+        with (self.path / "rejected.jsonl").open("rb") as file:
+            for line in file:
+                record = orjson.loads(line)
+                yield {**record, "source": self.names[record["source"]]}
+
+    def batches(
+        self, columns: Sequence[str], start: int = 0, stop: int | None = None, side: str = "chosen"
+    ) -> Iterator[pl.DataFrame]:
+        """Rows [start, stop) in order, `row` and `columns`, at most a row group at a time.
+
+        `side`: "rejected" gives the other answer of a preference row under the same names (rows without: null).
+        """
+        stop = len(self) if stop is None else min(stop, len(self))
+        group = int(np.searchsorted(self._group_starts, start, side="right")) - 1
+        while start < stop:
+            begin, end = int(self._group_starts[group]), int(self._group_starts[group + 1])
+            frame = self._group(group, columns, side)
+            if start > begin or stop < end:
+                frame = frame.slice(start - begin, min(stop, end) - start)
+            yield frame
+            start, group = end, group + 1
+
+    def texts(self, rows: "npt.NDArray[Any] | pl.Series", columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """`row` and `columns` of the named rows, which ascend: one row group at a time, only those that are needed."""
+        wanted = np.asarray(rows, dtype=np.int64)
+        groups = np.searchsorted(self._group_starts, wanted, side="right") - 1
+        for group in np.unique(groups):
+            here = wanted[groups == group] - self._group_starts[group]
+            yield self._group(int(group), columns, "chosen")[here]
+
+    def column(self, name: str) -> pl.Series:
+        """One compact column (`id`, `source`, `line`, `label` ...) of all rows."""
+        if not len(self):
+            return pl.Series(name, [], dtype=pl.String)
+        return pl.concat([frame[name] for frame in self.batches([name])])
+
+    def meta(self, name: str) -> pl.Series:
+        """The field `name` of every row's meta: Float64 if every value is a JSON number, else text; null: absent."""
+        path = "$." + name if name.isidentifier() else f'$["{name}"]'
+        parts = [frame["meta"].str.json_path_match(path).alias(name) for frame in self.batches(["meta"])]
+        values = pl.concat(parts) if parts else pl.Series(name, [], dtype=pl.String)
+        numbers = values.cast(pl.Float64, strict=False)
+        if numbers.null_count() == values.null_count() and not self._quoted(name):
+            return numbers
+        return values
+
+    def _quoted(self, name: str) -> bool:
+        """Whether some row's value is text: a number in quotes is text too."""
+        field = '"' + name + '":"'
+        return any(frame["meta"].str.contains(field, literal=True).any() for frame in self.batches(["meta"]))
+
+    def meta_names(self) -> list[str]:
+        """Names of the fields in meta, from the first row group."""
+        for frame in self.batches(["meta"]):
+            names: Counter[str] = Counter()
+            for text in frame["meta"].unique():
+                names.update(orjson.loads(text).keys())
+            return sorted(names)
+        return []
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The inputs' names, as the user wrote them."""
+        return [source.name for source in self.sources]
+
+    def place(self, row: int) -> str:
+        """`FILE:LINE` of a row."""
+        frame = next(self.texts(np.array([row]), ["source", "line"]))
+        return f"{frame['source'][0]}:{frame['line'][0]}"
+
+    def beside(self, inputs: Sequence[str]) -> "Pool":
+        """The pool of other files (`--exclude`, `--against`), in the same work directory."""
+        from curate.pool.reading import read_pool
+
+        return read_pool(inputs, self.work_dir)
+
+    @property
+    def _file(self) -> pq.ParquetFile:
+        """The calling thread's own reader: pyarrow's is not safe to share."""
+        if not hasattr(self._files, "file"):
+            self._files.file = pq.ParquetFile(self.path / "rows.parquet", metadata=self._metadata, memory_map=True)
+        return self._files.file
+
+    def _group(self, group: int, columns: Sequence[str], side: str) -> pl.DataFrame:
+        start = int(self._group_starts[group])
+        wanted = [name for name in columns if name != "row"]
+        stored = set(wanted) | ({"prompt", "response"} if "messages" in wanted or side == "rejected" else set())
+        if side == "rejected":
+            stored |= {"messages", "chosen", "rejected"}
+        table = self._file.read_row_group(group, columns=[n for n in SCHEMA.names if n in stored])
+        rows = int(self._group_starts[group + 1]) - start
+        frame = pl.DataFrame(pl.from_arrow(table)) if stored else pl.DataFrame()
+        number = pl.int_range(start, start + rows, dtype=pl.UInt64, eager=True).alias("row")
+        if "messages" in stored:
+            frame = frame.with_columns(_derived_messages())
+        if side == "rejected":
+            frame = _other_side(frame)
+        if "source" in wanted:
+            frame = frame.with_columns(pl.Series("source", self.names, dtype=pl.String).gather(frame["source"]))
+        if "prompt" in wanted:
+            frame = frame.with_columns(pl.col("prompt").fill_null(""))
+        return frame.with_columns(number).select("row", *wanted)
+
+
+def _derived_messages() -> pl.Expr:
+    def turn(role: str, content: str) -> pl.Expr:
+        return pl.struct(role=pl.lit(role), content=pl.col(content), extra=pl.lit(None, dtype=pl.String))
+
+    asked = pl.concat_list(turn("user", "prompt"))
+    answered = pl.concat_list(turn("user", "prompt"), turn("assistant", "response"))
+    text = pl.concat_list(turn("text", "response"))
+    return (
+        pl.when(pl.col("messages").is_not_null())
+        .then(pl.col("messages"))
+        .when(pl.col("prompt").is_null())
+        .then(text)
+        .when(pl.col("response").is_null())
+        .then(asked)
+        .otherwise(answered)
+        .alias("messages")
+    )
+
+
+def _other_side(frame: pl.DataFrame) -> pl.DataFrame:
+    """Each preference row with the rejected answer in place of the chosen one; other rows without a response."""
+    rows: list[tuple[str | None, str | None, list[Any] | None]] = []
+    for messages, chosen, rejected in frame.select("messages", "chosen", "rejected").iter_rows():
+        if rejected is None:
+            rows.append(("", None, None))
+            continue
+        turns = [*messages[: len(messages) - len(chosen)], *rejected]
+        prompt, response = prompt_and_response(tuple(Message(**turn) for turn in turns))
+        rows.append((prompt, response, turns))
+    kinds = {name: frame.schema[name] for name in ("prompt", "response", "messages")}
+    return frame.with_columns(pl.DataFrame(rows, schema=kinds, orient="row"))

@@ -1,0 +1,253 @@
+"""From lines of JSON to an Arrow table of rows: plain lines by the kernels, all others one by one.
+
+`{"instruction": "Hi", "output": "Hello."}` becomes a line of `SCHEMA` with prompt `Hi` and response `Hello.`.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+
+from curate.formats.lines import Lines, Unread
+from curate.records import (
+    Reading,
+    Row,
+    UnreadableRecord,
+    content_id,
+    parse,
+    prompt_and_response,
+    read_record,
+    says_all,
+    to_json,
+)
+from curate.working import Working
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+FEW_LINES = 1000
+"""A block of fewer lines is read without the kernel, whose loading takes longer than they do."""
+
+_TURN = pa.struct([("role", pa.string()), ("content", pa.large_string()), ("extra", pa.large_string())])
+SCHEMA = pa.schema(
+    [
+        ("source", pa.uint32()),
+        ("line", pa.uint64()),
+        ("offset", pa.uint64()),
+        ("length", pa.uint64()),
+        ("id", pa.string()),
+        ("prompt", pa.large_string()),
+        ("response", pa.large_string()),
+        ("messages", pa.list_(_TURN)),
+        ("chosen", pa.list_(_TURN)),
+        ("rejected", pa.list_(_TURN)),
+        ("label", pa.bool_()),
+        ("meta", pa.large_string()),
+    ]
+)
+"""Columns of `rows.parquet`; a row's number is its position. `source` counts the inputs from 0. `messages` stands only
+where prompt and response don't say all; the prompt of a plain text is null."""
+
+COLUMNS = ("row", *SCHEMA.names)
+"""What a filter can ask for."""
+
+
+@dataclass
+class Block:
+    """What one block of lines became."""
+
+    table: pa.Table
+    sizes: "npt.NDArray[np.int64]"
+    rejected: list[dict[str, Any]]
+    shapes: Counter[str]
+
+
+def load_kernels(working: Working) -> None:
+    """Load the kernels before threads ask for them; say so if they must be compiled, as on a machine's first run."""
+    from curate.kernels.json_lines import read_plain_lines
+
+    if not read_plain_lines.signatures:
+        said = "compiling the reader: once on this machine, a quarter of a minute"
+        patience = threading.Timer(1.5, working.notice, [said])
+        patience.start()
+        try:
+            one = np.array([0, 2], dtype=np.int64)
+            nothing = Lines(b"{}", one[:1], one[1:], one[1:])
+            _read_plain(nothing, 0, Reading())
+            _read_conversations(nothing, 0, Reading())
+        finally:
+            patience.cancel()
+
+
+def read_block(lines: Lines, number: int, reading: Reading) -> Block:
+    """The rows of a block of lines from input `number`, in order, however each was read."""
+    parts: list[_Part] = []
+    left = np.arange(len(lines))
+    if len(lines) >= FEW_LINES:
+        for read in (_read_plain, _read_conversations):
+            if len(left):
+                parts.append(read(lines.take(left), number, reading))
+                parts[-1].at, left = left[parts[-1].at], np.delete(left, parts[-1].at)
+    causes: list[Unread] = []
+    if len(left) or not parts:
+        part, causes = _read_one_by_one(lines, left, number, reading)
+        parts.append(part)
+    at = np.concatenate([part.at for part in parts])
+    order = np.argsort(at, kind="stable")
+    table = pa.concat_tables([part.table for part in parts])
+    if len(parts) > 1:
+        table = table.combine_chunks().take(pa.array(order))
+    unread = sorted([*lines.unread, *causes], key=lambda record: (record.line, record.offset or 0))
+    return Block(
+        table,
+        (lines.ends - lines.starts)[at[order]],
+        [_rejected(record, number) for record in unread],
+        sum((part.shapes for part in parts), Counter()),
+    )
+
+
+@dataclass
+class _Part:
+    """Rows that one reader made of a block, the positions of their lines, and their shapes."""
+
+    table: pa.Table
+    at: "npt.NDArray[Any]"
+    shapes: Counter[str]
+
+
+def _rejected(record: Unread, number: int) -> dict[str, Any]:
+    head = record.head.decode("utf-8", "backslashreplace")
+    place = {"offset": record.offset, "length": record.length} if record.offset is not None else {}
+    return {"source": number, "line": record.line, **place, "cause": record.cause, "head": head}
+
+
+def _read_one_by_one(
+    lines: Lines, which: "npt.NDArray[Any]", number: int, reading: Reading
+) -> tuple[_Part, list[Unread]]:
+    """Rows of the lines `which`, however unusual, and the lines that have none."""
+    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
+    at: list[int] = []
+    causes: list[Unread] = []
+    shapes: Counter[str] = Counter()
+    for k in which.tolist():
+        line = lines.data[lines.starts[k] : lines.ends[k]]
+        offset = None if lines.offsets is None else int(lines.offsets[k])
+        try:
+            for row in read_record(parse(line), reading):
+                values = _columns(row)
+                values |= {"source": number, "line": int(lines.numbers[k]), "offset": offset, "length": len(line)}
+                values["length"] = None if offset is None else len(line)
+                for name, column in columns.items():
+                    column.append(values[name])
+                at.append(k)
+                shapes[row.shape] += 1
+        except UnreadableRecord as error:
+            causes.append(Unread(int(lines.numbers[k]), str(error), offset, len(line), line[:200]))
+    arrays = [pa.array(columns[field.name], field.type) for field in SCHEMA]
+    return _Part(pa.Table.from_arrays(arrays, schema=SCHEMA), np.array(at, dtype=np.int64), shapes), causes
+
+
+def _columns(row: Row) -> dict[str, Any]:
+    prompt, response = prompt_and_response(row.messages)
+    turns = None if says_all(row.messages) else [m._asdict() for m in row.messages]
+    return {
+        "id": content_id(row),
+        "prompt": prompt,
+        "response": response,
+        "messages": turns,
+        "chosen": None if row.chosen is None else [m._asdict() for m in row.chosen],
+        "rejected": None if row.rejected is None else [m._asdict() for m in row.rejected],
+        "label": row.label,
+        "meta": to_json(row.meta),
+    }
+
+
+def _read_plain(lines: Lines, number: int, reading: Reading) -> _Part:
+    """Rows of the lines that are plain prompts and responses."""
+    from curate.kernels.json_lines import read_plain_lines
+
+    names, meanings, shape_of = reading.meanings()
+    field, *texts = read_plain_lines(*_arrays(lines, names, meanings))
+    at = np.flatnonzero(field >= 0)
+    fields, counts = np.unique(field[at], return_counts=True)
+    shapes: Counter[str] = Counter()
+    for which, count in zip(fields.tolist(), counts.tolist(), strict=True):
+        shapes[shape_of[which]] += count
+    return _Part(_table(lines, at, number, texts), at, shapes)
+
+
+def _read_conversations(lines: Lines, number: int, reading: Reading) -> _Part:
+    """Rows of the lines that are plain conversations."""
+    from curate.kernels.conversation_lines import ROLES, read_plain_conversations
+
+    names, meanings = reading.conversation_meanings()
+    shape, *texts, turns_at, roles, content, content_at = read_plain_conversations(*_arrays(lines, names, meanings))
+    at = np.flatnonzero(shape >= 0)
+    turns = pa.StructArray.from_arrays(
+        [
+            pa.DictionaryArray.from_arrays(pa.array(roles), pa.array(ROLES)).cast(pa.string()),
+            _strings(content, content_at, np.arange(len(roles)), None),
+            pa.nulls(len(roles), pa.large_string()),
+        ],
+        fields=list(_TURN),
+    )
+    bounds = pa.array(np.append(turns_at[at], len(roles)).astype(np.int32))
+    messages = pa.ListArray.from_arrays(bounds, turns, mask=pa.array(np.diff(bounds.to_numpy()) == 0))
+    shapes = Counter({"sharegpt": int((shape == 1).sum()), "messages": int((shape == 0).sum())})
+    return _Part(_table(lines, at, number, texts, messages), at, +shapes)
+
+
+def _arrays(lines: Lines, names: list[str], meanings: list[int]) -> list[Any]:
+    """What both kernels take: the bytes, the lines' bounds, and the field names that mean something."""
+    from curate.kernels.json_lines import BYTE_CLASSES
+
+    encoded = [name.encode() for name in names]
+    return [
+        np.frombuffer(lines.data, dtype=np.uint8),
+        lines.starts,
+        lines.ends,
+        np.frombuffer(b"".join(encoded), dtype=np.uint8),
+        np.cumsum([0, *map(len, encoded)], dtype=np.int64),
+        np.array(meanings, dtype=np.uint8),
+        BYTE_CLASSES,
+    ]
+
+
+def _table(
+    lines: Lines, at: "npt.NDArray[Any]", number: int, texts: Sequence[Any], messages: pa.Array | None = None
+) -> pa.Table:
+    """The rows at the positions `at`, from what a kernel wrote: a line that it left alone wrote nothing."""
+    prompt, prompt_at, response, response_at, answered, meta, meta_at, hashed, hashed_at = texts
+    n = len(at)
+    view = memoryview(hashed.tobytes())
+    bounds = np.append(hashed_at[at], len(hashed)).tolist()
+    columns: dict[str, Any] = {name: pa.nulls(n, SCHEMA.field(name).type) for name in SCHEMA.names}
+    columns |= {
+        "source": pa.array(np.full(n, number, dtype=np.uint32)),
+        "line": pa.array(lines.numbers[at].astype(np.uint64)),
+        "id": pa.array([xxhash.xxh3_128_hexdigest(view[a:b]) for a, b in pairwise(bounds)], pa.string()),
+        "prompt": _strings(prompt, prompt_at, at, None),
+        "response": _strings(response, response_at, at, answered),
+        "meta": _strings(meta, meta_at, at, None),
+    }
+    if lines.offsets is not None:
+        columns["offset"] = pa.array(lines.offsets[at].astype(np.uint64))
+        columns["length"] = pa.array((lines.ends - lines.starts)[at].astype(np.uint64))
+    if messages is not None:
+        columns["messages"] = messages
+    return pa.Table.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+def _strings(
+    data: "npt.NDArray[Any]", offsets: "npt.NDArray[Any]", kept: "npt.NDArray[Any]", valid: "npt.NDArray[Any] | None"
+) -> pa.LargeStringArray:
+    """An Arrow text column over bytes that the kernel proved to be UTF-8."""
+    at = np.append(offsets[kept], len(data)).astype(np.int64)
+    bits = None if valid is None else pa.py_buffer(np.packbits(valid[kept], bitorder="little"))
+    return pa.LargeStringArray.from_buffers(len(kept), pa.py_buffer(at), pa.py_buffer(data), bits)
