@@ -3,7 +3,6 @@
 `read_ledger(run)` has a line per row and step: row 7, step length, drop, "response is 0 characters, less than 1".
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import polars as pl
 
 from curate.errors import UsageError
 from curate.protocol import DECISION, VERDICT
+from curate.whole import whole
 
 Mask = npt.NDArray[np.bool_]
 
@@ -48,9 +48,8 @@ class RunDirectory:
 
     def write_facts(self, facts: dict[str, Any]) -> None:
         """Replace `run.json`."""
-        temporary = self.path / f".run.{os.getpid()}.tmp"
-        temporary.write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
-        temporary.replace(self.path / "run.json")
+        with whole(self.path / "run.json") as temporary:
+            temporary.write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
 
     def parts(self) -> list[Path]:
         """The ledger's files, in the order they were written."""
@@ -85,12 +84,8 @@ def find_run(work_dir: Path, name: str | None = None, *, finished: bool = False)
 def write_part(path: Path, frame: pl.DataFrame) -> None:
     """Write one step's verdicts, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole(path) as temporary:
         frame.select(*SCHEMA).write_parquet(temporary, compression="zstd", statistics=False)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_ledger(run: RunDirectory) -> pl.DataFrame:

@@ -4,8 +4,6 @@
 there is whole: that is how a killed run goes on.
 """
 
-import os
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -21,6 +19,7 @@ from curate.errors import CurateError, StoppedError
 from curate.pool import Pool
 from curate.protocol import Filter, for_measuring, measured_by, trait
 from curate.recipe import Step, measures_of, prepared
+from curate.whole import remove_abandoned, whole, whole_and_new
 from curate.working import Working
 
 Mask = npt.NDArray[np.bool_]
@@ -63,6 +62,7 @@ class Measures:
         if not self.measures:
             return 0
         self.path.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(self.path)
         return self._stream(alive, working) if self.streams else self._measure(working)
 
     def load(self, rows: Mask, names: list[str] | None = None) -> pl.DataFrame:
@@ -133,7 +133,8 @@ class Measures:
                     "it must give a DataFrame with one line per line, in the same order",
                 )
             frames.append(measured.drop("row", strict=False))
-        write_whole(pl.concat(frames), self._part(start))
+        with whole(self._part(start)) as temporary:
+            pl.concat(frames).write_parquet(temporary, compression="lz4", statistics=False)
         return self._rows_at(start)
 
     def _streamed_parts(self, start: int) -> list[Path]:
@@ -210,16 +211,8 @@ class Measures:
         if not len(frame):
             return
         for (start,), rows in frame.group_by((pl.col("row") // RANGE * RANGE).alias("start"), maintain_order=True):
-            temporary = self.path / f".{start}.{os.getpid()}.tmp"
-            rows.drop("start", strict=False).write_parquet(temporary)
-            number = len(self._streamed_parts(int(start)))  # type: ignore[call-overload]
-            while True:
-                try:  # a link, unlike a rename, never takes the place of what another run has written
-                    os.link(temporary, self.path / f"part-{start:010d}-{number}.parquet")
-                    break
-                except FileExistsError:
-                    number += 1
-            temporary.unlink()
+            with whole_and_new(self.path, f"part-{start:010d}", ".parquet") as temporary:
+                rows.drop("start", strict=False).write_parquet(temporary)
 
 
 def _failure(filter: str, error: Exception, where: str = "") -> tuple[str, str]:
@@ -230,16 +223,6 @@ def _failure(filter: str, error: Exception, where: str = "") -> tuple[str, str]:
     place = f" ({Path(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno})" if at else ""
     said = f"filter {filter} failed{' ' + where if where else ''}: {type(error).__name__}: {error}{place}"
     return said, "mend the filter, then run the same command again: finished parts are kept"
-
-
-def write_whole(frame: pl.DataFrame, path: Path) -> None:
-    """Write Parquet under a temporary name, then rename: a file that is there is whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    try:
-        frame.write_parquet(temporary, compression="lz4", statistics=False)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def column_values(reference: str, rows: Mask, pool: Pool, measured: dict[str, Measures]) -> pl.DataFrame:

@@ -22,12 +22,13 @@ from curate import __version__
 from curate.errors import StoppedError, UsageError
 from curate.formats.lines import Lines
 from curate.formats.sources import Source, sources_of
-from curate.formats.writing import lines_at, replaced, texts, write_lines
+from curate.formats.writing import lines_at, texts, write_lines
 from curate.ledger import Mask, RunDirectory, drops, kept_rows, orphans, write_part
 from curate.measuring import Measures, column_values, is_from_model
 from curate.pool import Pool
 from curate.protocol import DECISION, VERDICT, trait
 from curate.recipe import Recipe, Step, load_plugins, rebuild_recipe
+from curate.whole import remove_abandoned, whole_file
 from curate.working import Working
 
 
@@ -284,6 +285,8 @@ def selected(pool: Pool, rows: Mask) -> Iterator[Lines]:
 
 def write_outputs(run: RunDirectory, pool: Pool, output: Path, working: Working) -> Mask:
     """Write the curated set, the dropped and the rejected rows of a run; returns which rows are kept."""
+    for folder in (run.path, run.path / "ledger", output.parent):
+        remove_abandoned(folder)
     kept = kept_rows(run, len(pool))
     total = int(kept.sum())
 
@@ -296,7 +299,7 @@ def write_outputs(run: RunDirectory, pool: Pool, output: Path, working: Working)
             working.report(stage, done, int(rows.sum()))
 
     _write_dropped(run, counted(~kept, "writing dropped.jsonl"))
-    with replaced(run.path / "rejected.jsonl") as file:
+    with whole_file(run.path / "rejected.jsonl") as file:
         for record in pool.rejected():
             file.write(orjson.dumps(record) + b"\n")
     write_lines(output, lambda: counted(kept, f"writing {output.name}"))
@@ -317,7 +320,7 @@ def _write_dropped(run: RunDirectory, chunks: Iterator[Lines]) -> None:
         said=pl.struct("row", "step", "reason", "value", "threshold", "rival").struct.json_encode(), row="row"
     )
     at = 0
-    with replaced(run.path / "dropped.jsonl") as file:
+    with whole_file(run.path / "dropped.jsonl") as file:
         for lines in chunks:
             said = gone["said"].slice(at, len(lines))
             at += len(lines)

@@ -19,6 +19,7 @@ import orjson
 from curate.errors import StoppedError, UsageError
 from curate.formats.lines import Lines, read_lines
 from curate.formats.sources import BLOCK, COMPRESSIONS, KINDS, Source, kind_of
+from curate.whole import whole_file
 
 Mask = npt.NDArray[np.bool_]
 
@@ -35,18 +36,6 @@ def check_output(path: Path) -> None:
         raise UsageError(f"the folder {folder} does not exist", f"make it: mkdir -p {folder}")
     if not os.access(folder, os.W_OK):
         raise UsageError(f"{folder} can't be written", "name another place with -o")
-
-
-@contextmanager
-def replaced(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the name `path` when all of it is written; a fault leaves what was there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def lines_at(source: Source, numbers: npt.NDArray[Any], offsets: Any, lengths: Any, max_line: int) -> Iterator[Lines]:
@@ -101,7 +90,7 @@ def _newline_ended(lines: Lines) -> list[bytes]:
 def write_lines(path: Path, chunks: Callable[[], Iterator[Lines]]) -> None:
     """Write the lines that `chunks` gives (each time it is called) in the format of `path`'s ending."""
     kind, compression = kind_of(path.name)
-    with replaced(path) as file:
+    with whole_file(path) as file:
         if kind == "parquet":
             _write_parquet(file, chunks)
             return

@@ -7,7 +7,6 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -27,6 +26,7 @@ from curate.pool.rows import Pool
 from curate.pool.table import SCHEMA, Block, load_kernels, read_block
 from curate.records import SHAPES, Reading
 from curate.seeded import shuffled_rank
+from curate.whole import remove_abandoned, whole, whole_file
 from curate.working import Working
 
 if TYPE_CHECKING:
@@ -113,48 +113,39 @@ def _why_nothing(pool: Pool) -> tuple[str, str]:
 
 
 def _write_rows(path: Path, sources: list[Source], options: ReadOptions, working: Working) -> None:
-    mark = f".{os.getpid()}.tmp"
-    rows_tmp, rejected_tmp, facts_tmp = path / f"rows{mark}", path / f"rejected{mark}", path / f"facts{mark}"
+    remove_abandoned(path)
     records = 0
     shapes = [Counter[str]() for _ in sources]
     total = sum(source.stamp[0] for source in sources)
     before = 0
-    try:
-        with (
-            rejected_tmp.open("wb") as rejected,
-            _GroupWriter(rows_tmp) as writer,
-            ThreadPoolExecutor(working.threads) as workers,
-        ):
-            for number, source in enumerate(sources):
-                lines = _sampled(source, options) if options.sample else read_lines(source, options.max_line)
-                for block, done in _read_blocks(workers, working, lines, number, source, options, records):
-                    writer.write(block.table, block.sizes)
-                    for record in block.rejected:
-                        rejected.write(orjson.dumps(record) + b"\n")
-                    records += len(block.table) + len(block.rejected)
-                    shapes[number] += block.shapes
-                    working.report("reading", min(before + done, total), total)
-                    working.check()
-                before += source.stamp[0]
-                if not source.unchanged():
-                    raise StoppedError(f"{source.name} changed while it was read", "run the same command again")
-        facts = {
-            "records": records,
-            "rows": writer.rows,
-            "rejected": records - writer.rows,
-            "max_line": options.max_line,
-            "sources": [{"rows": sh.total(), "shapes": dict(sh)} for sh in shapes],
-        }
-        facts_tmp.write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
-        rows_tmp.replace(path / "rows.parquet")
-        rejected_tmp.replace(path / "rejected.jsonl")
-        facts_tmp.replace(path / "pool.json")
-    except BaseException:
-        for leftover in (rows_tmp, rejected_tmp, facts_tmp):
-            leftover.unlink(missing_ok=True)
-        with suppress(OSError):
-            path.rmdir()
-        raise
+    with (
+        whole(path / "rows.parquet") as rows,
+        whole_file(path / "rejected.jsonl") as rejected,
+        _GroupWriter(rows) as writer,
+        ThreadPoolExecutor(working.threads) as workers,
+    ):
+        for number, source in enumerate(sources):
+            lines = _sampled(source, options) if options.sample else read_lines(source, options.max_line)
+            for block, done in _read_blocks(workers, working, lines, number, source, options, records):
+                writer.write(block.table, block.sizes)
+                for record in block.rejected:
+                    rejected.write(orjson.dumps(record) + b"\n")
+                records += len(block.table) + len(block.rejected)
+                shapes[number] += block.shapes
+                working.report("reading", min(before + done, total), total)
+                working.check()
+            before += source.stamp[0]
+            if not source.unchanged():
+                raise StoppedError(f"{source.name} changed while it was read", "run the same command again")
+    facts = {
+        "records": records,
+        "rows": writer.rows,
+        "rejected": records - writer.rows,
+        "max_line": options.max_line,
+        "sources": [{"rows": sh.total(), "shapes": dict(sh)} for sh in shapes],
+    }
+    with whole_file(path / "pool.json") as file:  # written last: where it is, the pool is whole
+        file.write(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
 
 
 def _read_blocks(

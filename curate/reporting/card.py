@@ -9,9 +9,9 @@ import xxhash
 import yaml
 
 from curate.formats.sources import BLOCK
-from curate.formats.writing import replaced
 from curate.ledger import RunDirectory
 from curate.pool import Pool
+from curate.whole import whole_file
 
 
 def card_path(output: Path) -> Path:
@@ -63,7 +63,7 @@ The recipe, every default spelled out:
 ```yaml
 {recipe}```
 """
-    with replaced(card_path(output)) as file:
+    with whole_file(card_path(output)) as file:
         file.write(text.encode())
 
 
