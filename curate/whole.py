@@ -31,7 +31,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_and_new(folder: Path, stem: str, suffix: str) -> Iterator[Path]:
-    """As `whole`, under the first free name of `STEM-0`, `STEM-1`, ...: what another process wrote is never replaced."""
+    """As `whole`, under the first free name of `STEM-0`, `STEM-1`, ...: nothing of another process is replaced."""
     temporary = _temporary(folder / f"{stem}{suffix}")
     try:
         yield temporary
@@ -68,5 +68,8 @@ def _lives(process: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass
+        return True
+    # in a container whose first process collects no children, the killed stay listed as zombies
+    with suppress(OSError):
+        return ") Z " not in Path(f"/proc/{process}/stat").read_text()
     return True
