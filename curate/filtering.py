@@ -110,9 +110,7 @@ def filter(
     found = _recipe(recipe, set, keep, exclude, seed, extra)
     options = read_options(format, map, max_line, limit)
     check_output(out)
-    for file in files:
-        if str(file) != "-" and Path(file).exists() and out.exists() and out.samefile(file):
-            raise UsageError(f"{out} is an input as well", "name another output with -o")
+    refuse_same_file(files, out)
     make_work_dir(work)
     began = time.monotonic()
     with disk_faults(work):
@@ -171,6 +169,13 @@ def _recipe(
 ) -> Recipe:
     files = [str(file) for file in exclude]
     return load_recipe(str(name), settings=settings, keep=keep, exclude=files, seed=seed, plugins=load_plugins(plugins))
+
+
+def refuse_same_file(inputs: Sequence[Input], output: Path) -> None:
+    """Raises UsageError where the output would take the place of an input."""
+    for file in inputs:
+        if str(file) != "-" and Path(file).exists() and output.exists() and output.samefile(file):
+            raise UsageError(f"{output} is an input as well", "name another output with -o")
 
 
 def read_options(

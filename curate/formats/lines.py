@@ -284,16 +284,17 @@ def _separated(source: Source, max_line: int) -> Iterator[Lines]:
                     except TypeError:  # surrogateescape marks what is not UTF-8
                         unread.append(Unread(number, "not UTF-8; save the file as UTF-8"))
             if row is None or len(records) == ROWS_AT_A_TIME or size > BLOCK or len(unread) > ROWS_AT_A_TIME:
-                yield _joined(records, np.array(numbers, dtype=np.int64), unread)
+                yield joined_lines(records, np.array(numbers, dtype=np.int64), unread)
                 records, numbers, unread, size = [], [], [], 0
             if row is None:
                 return
 
 
-def _joined(records: list[bytes], numbers: Positions, unread: list[Unread]) -> Lines:
+def joined_lines(records: list[bytes], numbers: Positions, unread: list[Unread] | None = None) -> Lines:
+    """Records that stand in no file as lines."""
     ends = np.cumsum([len(record) for record in records], dtype=np.int64)
     starts = np.concatenate((np.zeros(1, np.int64), ends[:-1])) if len(ends) else ends
-    return Lines(b"".join(records), starts, ends, numbers, None, unread)
+    return Lines(b"".join(records), starts, ends, numbers, None, unread or [])
 
 
 def _parquet(source: Source) -> Iterator[Lines]:
