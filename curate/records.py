@@ -129,7 +129,7 @@ def parse(line: bytes) -> Any:
     try:
         return _decode(text)
     except json.JSONDecodeError as error:
-        if error.pos >= len(text.rstrip()):
+        if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
             raise UnreadableRecord("the JSON ends too early; the line was cut off") from None
         raise UnreadableRecord(f"not JSON: {_plain_words(error.msg)} at character {error.pos + 1}") from None
 

@@ -19,6 +19,7 @@ from curate.formats.sources import BLOCK, Source
 
 Positions = npt.NDArray[np.int64]
 ROWS_AT_A_TIME = 8192
+CUT_OFF = "the compressed file ends too early: it was cut off; make or download it again"
 MAX_LINE = 32 << 20
 """Default of --max-line: the longest record that is read, in bytes."""
 
@@ -75,18 +76,28 @@ def _blocks(source: Source, stream: BinaryIO) -> Iterator[bytes | str]:
     """Blocks of bytes; last, if the stream breaks off, a text that says how."""
     from zstandard import ZstdError
 
-    try:
+    if not source.compression:
         while block := stream.read(BLOCK):
             yield block
+        return
+    parts: list[bytes] = []
+    broken = ""
+    try:
+        while part := stream.read1(BLOCK):  # type: ignore[attr-defined]  # what was read before a fault is not lost
+            parts.append(part)
+            if sum(map(len, parts)) >= BLOCK:
+                yield b"".join(parts)
+                parts = []
     except EOFError:
-        yield "the compressed file ends too early: it was cut off; make or download it again"
+        broken = CUT_OFF
     except (zlib.error, ZstdError, OSError) as error:
-        if not source.compression:
-            raise
-        yield f"the compressed file is damaged from here on ({error}); make or download it again"
-    else:
-        if source.compression == ".zst" and not _complete_zst(source):
-            yield "the compressed file ends too early: it was cut off; make or download it again"
+        broken = f"the compressed file is damaged from here on ({error}); make or download it again"
+    if parts:
+        yield b"".join(parts)
+    if not broken and source.compression == ".zst" and not _complete_zst(source):
+        broken = CUT_OFF
+    if broken:
+        yield broken
 
 
 def _complete_zst(source: Source) -> bool:
@@ -267,7 +278,7 @@ def _separated(source: Source, max_line: int) -> Iterator[Lines]:
                 unread.append(Unread(number, f"not {source.kind.upper()}: {error}"))
                 continue
             except EOFError:
-                unread.append(Unread(number, "the compressed file ends too early: it was cut off; make it again"))
+                unread.append(Unread(number, CUT_OFF))
                 row = None
             except (zlib.error, OSError) as error:
                 unread.append(Unread(number, f"the compressed file is damaged from here on ({error})"))

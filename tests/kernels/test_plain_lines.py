@@ -1,0 +1,101 @@
+"""The kernels against their twin: what they read, `read_record` reads the same; what it refuses, they never read."""
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate.formats.lines import Lines
+from curate.pool import table
+from curate.records import Reading
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
+    ["", "Name a prime.", "안녕하세요", "😀 ok", 'a "quoted" \\ back', "line\nline\ttab", "\u2028", "\x7f\x00"]
+)
+SCALAR = TEXT | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans() | st.none()
+FIELD = st.sampled_from(
+    ["instruction", "prompt", "question", "input", "context", "output", "response", "answer", "Q", "A", "label", "id", "tags", "text", "한국어", "messages", "conversations", "system", "history", "chosen", "rejected"]
+)
+TURN = st.builds(
+    lambda style, role, text, more: {style[0]: role, style[1]: text} | more,
+    st.sampled_from([("role", "content"), ("from", "value")]),
+    st.sampled_from(["user", "assistant", "system", "human", "gpt", "tool", "model", "narrator"]),
+    TEXT,
+    st.sampled_from([{}, {}, {}, {"name": "x"}]),
+)
+VALUE = SCALAR | st.lists(SCALAR, max_size=3) | st.lists(TURN, max_size=4) | st.dictionaries(TEXT, SCALAR, max_size=2)
+FLAT = st.dictionaries(FIELD, SCALAR, max_size=5).map(lambda more: {"instruction": "Say", "output": "yes"} | more)
+CONVERSATION = st.tuples(st.lists(TURN, max_size=5), st.dictionaries(FIELD, SCALAR, max_size=2)).map(
+    lambda parts: {"messages": parts[0]} | parts[1]
+)
+RECORD = FLAT | CONVERSATION | st.dictionaries(FIELD, VALUE, max_size=5)
+
+
+@st.composite
+def raw_lines(draw: Any) -> bytes:
+    """A record as JSON in some spelling, sometimes with a byte changed, put in or left out."""
+    record = draw(RECORD)
+    separators = draw(st.sampled_from([(",", ":"), (", ", ": "), (" ,\t", " : ")]))
+    line = json.dumps(record, ensure_ascii=draw(st.booleans()), separators=separators).encode("utf-8", "surrogatepass")
+    damage = draw(st.sampled_from(["", "", "change", "insert", "delete"]))
+    if damage:
+        at = draw(st.integers(0, len(line) - 1))
+        byte = draw(st.sampled_from([bytes([b]) for b in b'{}[]",:\\/u0aeEtn 1.-+\xec\xff\r']))
+        line = line[:at] + (b"" if damage == "delete" else byte) + line[at + (damage != "insert") :]
+    return line + draw(st.sampled_from([b"", b"", b" ", b"\r"]))
+
+
+def lines_of(texts: list[bytes]) -> Lines:
+    ends = np.cumsum([len(text) + 1 for text in texts]) - 1
+    starts = ends - [len(text) for text in texts]
+    return Lines(b"\n".join(texts), starts, ends, np.arange(1, len(texts) + 1), starts)
+
+
+def read(texts: list[bytes], reading: Reading, monkeypatch: pytest.MonkeyPatch, few: int) -> table.Block:
+    monkeypatch.setattr(table, "FEW_LINES", few)
+    return table.read_block(lines_of(texts), 0, reading)
+
+
+READINGS = [
+    Reading(),
+    Reading(format="alpaca"),
+    Reading(format="messages"),
+    Reading(map=(("id", "label"), ("tags", "output"), ("text", "messages"))),
+]
+
+
+def assert_same(texts: list[bytes], reading: Reading) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        by_kernel = read(texts, reading, patch, few=0)
+        one_by_one = read(texts, reading, patch, few=10**9)
+    assert by_kernel.table.to_pylist() == one_by_one.table.to_pylist()
+    assert by_kernel.rejected == one_by_one.rejected
+    assert by_kernel.shapes == one_by_one.shapes
+    assert by_kernel.sizes.tolist() == one_by_one.sizes.tolist()
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(raw_lines(), min_size=1, max_size=8), st.sampled_from(READINGS))
+def test_the_kernels_read_what_their_twin_reads(texts: list[bytes], reading: Reading) -> None:
+    assert_same(texts, reading)
+
+
+def test_the_kernels_read_real_files_as_their_twin_does(real_data: Path) -> None:
+    for file in sorted(real_data.glob("*/*.jsonl")):
+        with file.open("rb") as lines:
+            assert_same([line.rstrip(b"\n") for line in islice(lines, 300)], Reading())
+
+
+def test_the_kernels_read_plain_lines_themselves() -> None:
+    """Without this, a kernel that refuses everything would pass."""
+    flat = [b'{"instruction": "Say \\u00e9", "input": "", "output": "yes", "votes": 1.50, "tags": ["a", null]}'] * 3
+    talk = [b'{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}'] * 3
+    assert len(table._read_plain(lines_of(flat), 0, Reading()).at) == 3
+    assert len(table._read_conversations(lines_of(talk), 0, Reading()).at) == 3
+    (first, *_) = table._read_plain(lines_of(flat), 0, Reading()).table.to_pylist()
+    assert (first["prompt"], first["response"], first["meta"]) == ("Say é", "yes", '{"votes":1.50,"tags":["a",null]}')
