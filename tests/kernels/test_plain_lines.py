@@ -17,10 +17,12 @@ from curate.records import Reading
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
     ["", "Name a prime.", "안녕하세요", "😀 ok", 'a "quoted" \\ back', "line\nline\ttab", "\u2028", "\x7f\x00"]
 )
+NAMES = """
+    instruction prompt question input context output response answer Q A label id tags text 한국어
+    messages conversations system history chosen rejected
+"""
 SCALAR = TEXT | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans() | st.none()
-FIELD = st.sampled_from(
-    ["instruction", "prompt", "question", "input", "context", "output", "response", "answer", "Q", "A", "label", "id", "tags", "text", "한국어", "messages", "conversations", "system", "history", "chosen", "rejected"]
-)
+FIELD = st.sampled_from(NAMES.split())
 TURN = st.builds(
     lambda style, role, text, more: {style[0]: role, style[1]: text} | more,
     st.sampled_from([("role", "content"), ("from", "value")]),
