@@ -50,29 +50,29 @@ class ExactDup:
             if chars < size:  # what is ASCII is in NFC, and to say so takes a tenth of the time
                 sides = [side.str.normalize("NFC") for side in sides]
             sides = [side.str.to_lowercase().str.replace_all(WHITE_SPACE, " ").str.strip_chars() for side in sides]
+        empty = pl.all_horizontal(side.str.contains(r"^\s*$") for side in sides)
         if self.of == "both" and rows["rejected"].null_count() < len(rows):
             sides.append(pl.col("rejected").list.eval(pl.element().struct.json_encode()).list.join("\0").fill_null(""))
         if self.of == "both" and rows["label"].null_count() < len(rows):
             sides.append(pl.col("label").cast(pl.String).fill_null(""))
-        texts = rows.select(text=pl.concat_str(sides, separator="\0"))["text"]
+        texts, empty = rows.select(text=pl.concat_str(sides, separator="\0"), empty=empty)
         digests = b"".join(map(xxhash.xxh3_128_digest, texts.cast(pl.Binary).to_list()))
         halves = np.frombuffer(digests, dtype=">u8").astype(np.uint64).reshape(-1, 2)
         keys = pl.DataFrame(halves, schema=dict.fromkeys(KEY, pl.UInt64))
-        empty = texts.str.strip_chars("\0") == ""
         return keys.with_columns(pl.when(~empty).then(pl.col(half)).alias(half) for half in KEY)
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
-        best = [pl.col("by").rank("ordinal", descending=True).fill_null(len(measures) + 1)] if self.by else []
-        ranked = measures.select("row", *KEY, *best).drop_nulls(KEY).sort([*(["by"] if self.by else []), "row"])
-        stays = ranked.unique(KEY, keep="first", maintain_order=True).select(*KEY, first="row")
-        found = measures.select("row", *KEY).join(stays, on=KEY, how="left", maintain_order="left")
-        found = found.with_columns(
-            rival=pl.when(pl.col("first") != pl.col("row")).then(pl.format("row:{}", pl.col("first")))
-        )
+        alike = measures.drop_nulls(KEY).filter(pl.struct(KEY).is_duplicated())
+        best = [pl.col("by").fill_nan(None)] if self.by else []
+        first = alike.sort(*best, "row", descending=[True] * len(best) + [False], nulls_last=True)
+        first = first.unique(KEY, keep="first", maintain_order=True).select(*KEY, first="row")
+        copies = alike.join(first, on=KEY).filter(pl.col("first") != pl.col("row"))
+        copies = copies.select("row", rival=pl.format("row:{}", pl.col("first")))
         if self.exclude:
             had = pl.concat(self._had(pool.beside(self.exclude))).unique(KEY, keep="first", maintain_order=True)
-            found = found.join(had, on=KEY, how="left", maintain_order="left")
-            found = found.with_columns(rival=pl.coalesce("place", "rival"))
+            known = measures.join(had, on=KEY).select("row", rival="place")
+            copies = pl.concat([known, copies]).unique("row", keep="first", maintain_order=True)
+        found = measures.select("row").join(copies, on="row", how="left", maintain_order="left")
         same = "prompt and response" if self.of == "both" else self.of
         is_copy = pl.col("rival").is_not_null()
         return found.select(

@@ -12,7 +12,7 @@ from curate.pool import Pool
 from curate.protocol import VERDICT, all_of, threshold, within
 
 LETTERS = {"system": "s", "user": "u", "assistant": "a", "tool": "t", "text": "x"}
-IN_ORDER = r"^(x|s?(?:ua(?:t+a)*)*(?:u(?:a(?:t+a)*t*)?)?)"
+IN_ORDER = r"^(x|s?(?:(?:ua(?:t+a)*)+(?:u|t+)?|u)?)"
 """The longest start of a conversation that is in order: system first, then user and assistant in turn; tools answer
 an assistant, who then goes on."""
 
@@ -35,8 +35,8 @@ class Turns:
             empty=pl.col("extra").is_null() & ~pl.col("content").str.contains(r"\S"),
         )
         return turns.group_by("row", maintain_order=True).agg(
-            roles=pl.col("letter").str.join(),
-            turns=(pl.col("letter") != "s").sum().cast(pl.Int64),
+            roles=pl.col("letter").str.join(ignore_nulls=False),  # null: no conversation, as of another side
+            turns=pl.when(pl.col("letter").is_not_null().all()).then((pl.col("letter") != "s").sum()).cast(pl.Int64),
             empty=pl.col("empty").arg_true().first().cast(pl.Int64) + 1,
         )
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from filters.length import Length
 
 HAN = unicodedata.normalize("NFD", "한")
+UNANSWERED = {"messages": [{"role": "user", "content": "Anyone?"}]}
 CODE = "def add(a, b):\n    return a + b"
 
 
@@ -44,10 +45,7 @@ CODE = "def add(a, b):\n    return a + b"
 def test_a_response_out_of_bounds_is_dropped(
     reasons: Any, response: str, parameters: dict[str, Any], reason: str | None
 ) -> None:
-    rows = [("Say it.", response), ("Say it.", "an answer that stays 123")]
-    assert reasons(rows, {"length": parameters})[0] == reason if len(response) < 1000 else True
-    if len(response) >= 1000:
-        assert reasons(rows, {"length": parameters}) == [reason, None]
+    assert reasons([("Say it.", response), UNANSWERED], {"length": parameters}) == [reason, None]
 
 
 @pytest.mark.parametrize(
@@ -64,8 +62,7 @@ def test_of_chooses_the_side(reasons: Any, of: str, reason: str | None) -> None:
 
 
 def test_a_row_without_a_response_breaks_no_bound(reasons: Any) -> None:
-    asked = {"messages": [{"role": "user", "content": "Anyone?"}]}
-    assert reasons([asked, ("Name a prime.", "")], {"length": {"min_chars": 1, "max_chars": 5}}) == [
+    assert reasons([UNANSWERED, ("Name a prime.", "")], {"length": {"min_chars": 1, "max_chars": 5}}) == [
         None,
         "response has 0 characters, fewer than 1",
     ]
