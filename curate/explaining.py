@@ -135,7 +135,7 @@ def _measures(run: RunDirectory, pool: Pool, rows: list[int]) -> dict[tuple[str,
     found: dict[tuple[str, int], dict[str, Any]] = {}
     for step in recipe.steps:
         measures = Measures(step, pool)
-        if not measures.measures or not measures.path.is_dir():
+        if not measures.holds(mask):  # the run was stopped before
             continue
         for values in measures.load(mask).iter_rows(named=True):
             found[step.name, values.pop("row")] = values

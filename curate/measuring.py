@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,9 @@ import orjson
 import polars as pl
 import xxhash
 
-from curate.errors import CurateError, StoppedError
+from curate.errors import StoppedError
 from curate.pool import Pool
-from curate.protocol import Filter, for_measuring, measured_by, trait
+from curate.protocol import Filter, filter_faults, for_measuring, measured_by, trait
 from curate.recipe import Step, measures_of, prepared
 from curate.whole import remove_abandoned, whole, whole_and_new
 from curate.working import Working
@@ -75,15 +76,18 @@ class Measures:
             return self._streamed(row.to_frame(), names)
         parts = []
         for start in np.unique(wanted // RANGE) * RANGE:
-            part = pl.read_parquet(self._part(int(start)), columns=names)
+            file = self._part(int(start))
+            there = pl.read_parquet_schema(file)
+            columns = [name for name in there if names is None or name in (*names, "problem")]
+            part = pl.read_parquet(file, columns=columns)
             here = rows[start : start + RANGE]
             parts.append(part if here.all() else part.filter(pl.Series(here)))
-        empty = pl.DataFrame(schema=dict.fromkeys(names or measures_of(self.step, self.pool), pl.Null))
-        return pl.concat([row.to_frame(), pl.concat(parts) if parts else empty], how="horizontal")
+        return pl.concat([row.to_frame(), pl.concat(parts, how="diagonal_relaxed")], how="horizontal")
 
-    def has_problem(self) -> bool:
-        """Whether any part says that a measure could not be had."""
-        return self.streams or "problem" in pl.read_parquet_schema(self._part(0))
+    def holds(self, rows: Mask) -> bool:
+        """Whether the measures of the rows that the mask names are on disk."""
+        starts = np.unique(np.flatnonzero(rows) // RANGE) * RANGE
+        return self.measures and (self.streams or all(self._part(int(start)).exists() for start in starts))
 
     def _part(self, start: int) -> Path:
         return self.path / f"part-{start:010d}.parquet"
@@ -121,20 +125,23 @@ class Measures:
         filter = for_measuring(self.filter)
         frames = []
         for rows in self.pool.batches(trait(filter, "reads"), start, start + RANGE, self.step.side):
-            try:
+            with filter_faults(self.step.filter_name, f"on rows {rows['row'][0]} to {rows['row'][-1]}"):
                 measured = filter.measure(rows)
-            except Exception as error:
-                at = f"on rows {rows['row'][0]} to {rows['row'][-1]}"
-                raise StoppedError(*_failure(self.step.filter_name, error, at)) from error
-            if not isinstance(measured, pl.DataFrame) or len(measured) != len(rows):
-                what = f"{len(measured)} lines" if isinstance(measured, pl.DataFrame) else type(measured).__name__
+            broken = ""
+            if not isinstance(measured, pl.DataFrame):
+                broken = f"{type(measured).__name__} for {len(rows)} rows"
+            elif len(measured) != len(rows):
+                broken = f"{len(measured)} lines for {len(rows)} rows"
+            elif "row" in measured.columns and not measured["row"].equals(rows["row"]):
+                broken = "the rows in another order"
+            if broken:
                 raise StoppedError(
-                    f"{self.step.filter_name}.measure gave {what} for {len(rows)} rows",
+                    f"{self.step.filter_name}.measure gave {broken}",
                     "it must give a DataFrame with one line per line, in the same order",
                 )
             frames.append(measured.drop("row", strict=False))
         with whole(self._part(start)) as temporary:
-            pl.concat(frames).write_parquet(temporary, compression="lz4", statistics=False)
+            pl.concat(frames, how="diagonal_relaxed").write_parquet(temporary, compression="lz4", statistics=False)
         return self._rows_at(start)
 
     def _streamed_parts(self, start: int) -> list[Path]:
@@ -145,7 +152,7 @@ class Measures:
         made = names or measures_of(self.step, self.pool)
         if parts:
             # the first reply that was committed is the measure
-            known = pl.concat(parts, how="diagonal").unique("row", keep="first", maintain_order=True)
+            known = pl.concat(parts, how="diagonal_relaxed").unique("row", keep="first", maintain_order=True)
             found = rows.join(known.select("row", *made), on="row", how="left", maintain_order="left")
             had = rows["row"].is_in(known["row"].implode())
         else:
@@ -173,27 +180,36 @@ class Measures:
         waiting: list[pl.DataFrame] = []
         written = time.monotonic()
         try:
-            for frame in for_measuring(self.filter).stream(self._living(lacking, working)):
-                failed = frame.filter(pl.col("problem").is_not_null()) if "problem" in frame.columns else frame.clear()
-                self.problems.update(
-                    zip(failed["row"], failed.get_column("problem", default=failed["row"]), strict=True)
-                )
-                waiting.append(
-                    frame.filter(~pl.col("row").is_in(failed["row"].implode())).drop("problem", strict=False)
-                )
-                done += len(frame)
-                working.report(self.step.name, done, total)
-                if sum(map(len, waiting)) >= FLUSH_ROWS or time.monotonic() - written > FLUSH_SECONDS:
-                    self._flush(waiting)
-                    written = time.monotonic()
-        except CurateError:
-            raise
-        except Exception as error:
-            raise StoppedError(*_failure(self.step.filter_name, error)) from error
+            with filter_faults(self.step.filter_name):
+                for given in for_measuring(self.filter).stream(self._living(lacking, working)):
+                    frame = self._asked_for(given, lacking)
+                    failed = frame.filter(pl.col("problem").is_not_null())
+                    self.problems.update(zip(failed["row"], failed["problem"], strict=True))
+                    waiting.append(frame.filter(pl.col("problem").is_null()).drop("problem"))
+                    done += len(frame)
+                    working.report(self.step.name, done, total)
+                    if sum(map(len, waiting)) >= FLUSH_ROWS or time.monotonic() - written > FLUSH_SECONDS:
+                        self._flush(waiting)
+                        written = time.monotonic()
         finally:
             self._flush(waiting)
         working.check()
         return done
+
+    def _asked_for(self, given: Any, lacking: Mask) -> pl.DataFrame:
+        """What a stream gave: `row`, its measures and `problem`. Raises StoppedError where it breaks the protocol."""
+        made = measures_of(self.step, self.pool)
+        broken = ""
+        if not isinstance(given, pl.DataFrame):
+            broken = f"gave {type(given).__name__}, a DataFrame was expected"
+        elif missing := {"row", *made} - set(given.columns):
+            broken = f"gave no column {sorted(missing)[0]}"
+        elif not (known := given["row"].is_in(np.flatnonzero(lacking))).all():
+            broken = f"gave row {given['row'].filter(~known)[0]}, which it was not asked for"
+        if broken:
+            raise StoppedError(f"{self.step.filter_name}.stream {broken}", "the rules are in docs/protocol.md")
+        problem = pl.col("problem") if "problem" in given.columns else pl.lit(None)
+        return given.select(pl.col("row").cast(pl.UInt64), *made, problem=problem.cast(pl.String))
 
     def _living(self, lacking: Mask, working: Working) -> Iterator[pl.DataFrame]:
         start = 0
@@ -206,7 +222,7 @@ class Measures:
                 yield rows.filter(pl.Series(here))
 
     def _flush(self, waiting: list[pl.DataFrame]) -> None:
-        frame = pl.concat(waiting) if waiting else pl.DataFrame()
+        frame = pl.concat(waiting, how="vertical_relaxed") if waiting else pl.DataFrame()
         waiting.clear()
         if not len(frame):
             return
@@ -215,23 +231,12 @@ class Measures:
                 rows.drop("start", strict=False).write_parquet(temporary)
 
 
-def _failure(filter: str, error: Exception, where: str = "") -> tuple[str, str]:
-    """What a filter's own fault looks like to a person: its words, and the line of code they come from."""
-    at = error.__traceback__
-    while at and at.tb_next:
-        at = at.tb_next
-    place = f" ({Path(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno})" if at else ""
-    said = f"filter {filter} failed{' ' + where if where else ''}: {type(error).__name__}: {error}{place}"
-    return said, "mend the filter, then run the same command again: finished parts are kept"
-
-
 def column_values(reference: str, rows: Mask, pool: Pool, measured: dict[str, Measures]) -> pl.DataFrame:
     """The values that a `Column` names, as `value`, with `problem` where one could not be had."""
     owner, _, name = reference.rpartition(".")
     if owner in measured:
         source = measured[owner]
-        names = [name, "problem"] if source.has_problem() and not source.streams else [name]
-        return source.load(rows, names).drop("row").rename({name: "value"})
+        return source.load(rows, [name]).drop("row").rename({name: "value"})
     wanted = pl.Series(rows)
     if reference.startswith("meta."):
         values = pool.meta(reference.removeprefix("meta."))

@@ -17,11 +17,14 @@ class Shouting:
 """
 
 import dataclasses
+import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol, Self, cast, runtime_checkable
 
 import polars as pl
 
+from curate.errors import CurateError, StoppedError
 from curate.pool import Pool
 
 VERDICT = pl.Enum(["keep", "drop", "unscored"])
@@ -129,6 +132,23 @@ def for_measuring(filter: Any) -> Filter:
     return cast(Filter, copy)
 
 
+@contextmanager
+def filter_faults(filter: str, where: str = "") -> Iterator[None]:
+    """Turn what a filter's own code raises into a sentence for a person, with the line of code it comes from."""
+    try:
+        yield
+    except CurateError:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        at = next((frame for frame in reversed(frames) if "site-packages" not in frame.filename), frames[-1])
+        raise StoppedError(
+            f"filter {filter} failed{where and f' {where}'}: {type(error).__name__}: {error} "
+            f"({at.filename.rpartition('/')[2]}:{at.lineno})",
+            "mend the filter, then run the same command again: finished parts are kept",
+        ) from error
+
+
 def within(
     measures: pl.DataFrame,
     column: str,
@@ -137,12 +157,13 @@ def within(
     what: str | None = None,
     unit: str = "",
 ) -> pl.DataFrame:
-    """Keep rows whose measure lies in [low, high]; a null measure breaks no bound, a bound of None is off.
+    """Keep rows whose measure lies in [low, high]; a null or NaN breaks no bound, a bound of None is off.
 
     The reason reads `response has 3 characters, fewer than 10`, or `loss is 0.2, less than 0.5` without a unit.
     """
-    value = pl.col(column)
-    shown = value.round(4).cast(pl.String) if measures.schema[column].is_float() else value.cast(pl.String)
+    is_float = measures.schema[column].is_float()
+    value = pl.col(column).fill_nan(None) if is_float else pl.col(column)
+    shown = value.round(4).cast(pl.String) if is_float else value.cast(pl.String)
     says = f"{what or column} has {{}} {unit}" if unit else f"{what or column} is {{}}"
     fewer, more = ("fewer than", "more than") if unit else ("less than", "more than")
     verdict, reason = pl.lit("keep"), pl.lit(None, dtype=pl.String)

@@ -25,7 +25,7 @@ import yaml
 
 from curate.errors import UsageError, nearest
 from curate.pool import COLUMNS, Pool
-from curate.protocol import Column, Filter, for_measuring, is_column, parameters, trait
+from curate.protocol import Column, Filter, filter_faults, for_measuring, is_column, parameters, trait
 
 Unscored = Literal["keep", "drop", "fail"]
 Side = Literal["chosen", "rejected"]
@@ -359,12 +359,15 @@ def measures_of(step: Step, pool: Pool) -> list[str]:
     if not hasattr(step.filter, "measure"):
         return []
     empty = next(pool.batches(trait(step.filter, "reads"))).clear()
-    return [name for name in for_measuring(prepared(step, pool)).measure(empty).columns if name != "problem"]
+    with filter_faults(step.filter_name, "on a frame without rows"):
+        measured = for_measuring(prepared(step, pool)).measure(empty)
+    return [name for name in measured.columns if name not in ("row", "problem")]
 
 
 def prepared(step: Step, pool: Pool) -> Filter:
     """The step's filter with its fitted fields filled; fitted once for a pool."""
-    return _prepared(cast(Any, step.filter), pool)
+    with filter_faults(step.filter_name):
+        return _prepared(cast(Any, step.filter), pool)
 
 
 @lru_cache(maxsize=64)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import orjson
@@ -26,7 +26,7 @@ from curate.formats.writing import lines_at, texts, write_lines
 from curate.ledger import Mask, RunDirectory, drops, kept_rows, orphans, write_part
 from curate.measuring import Measures, column_values, is_from_model
 from curate.pool import Pool
-from curate.protocol import DECISION, VERDICT, trait
+from curate.protocol import DECISION, VERDICT, filter_faults, trait
 from curate.recipe import Recipe, Step, load_plugins, rebuild_recipe
 from curate.whole import remove_abandoned, whole_file
 from curate.working import Working
@@ -223,7 +223,8 @@ def decide(step: Step, measures: Measures, alive: Mask, measured: dict[str, Meas
             problem = problem.fill_null(values["problem"]) if problem.null_count() else problem
     scored = frame.filter(problem.is_null())
     if hasattr(measures.filter, "decide"):
-        decided = _checked(measures.filter.decide(scored, pool), len(scored), step)
+        with filter_faults(step.filter_name):
+            decided = _checked(measures.filter.decide(scored, pool), scored["row"], step)
     else:
         decided = pl.DataFrame({"verdict": pl.Series(["keep"], dtype=VERDICT).new_from_index(0, len(scored))})
     unscored = frame.filter(problem.is_not_null())
@@ -247,24 +248,43 @@ def decide(step: Step, measures: Measures, alive: Mask, measured: dict[str, Meas
     ).with_columns(kept=pl.col("alive") & pl.col("verdict").is_in(stays))
 
 
-def _checked(decided: Any, rows: int, step: Step) -> pl.DataFrame:
-    """What a filter decided, as DECISION's types. Raises StoppedError where it breaks the protocol."""
+def _checked(decided: Any, rows: pl.Series, step: Step) -> pl.DataFrame:
+    """What a filter decided on `rows`, as DECISION's types. Raises StoppedError where it breaks the protocol."""
     broken = ""
+    found = pl.DataFrame()
     if not isinstance(decided, pl.DataFrame):
         broken = f"gave {type(decided).__name__}, a DataFrame was expected"
-    elif len(decided) != rows:
-        broken = f"gave {len(decided)} lines for {rows} rows"
+    elif len(decided) != len(rows):
+        broken = f"gave {len(decided)} lines for {len(rows)} rows"
+    elif "row" in decided.columns and not decided["row"].equals(rows):
+        broken = "gave the rows in another order"
     elif "verdict" not in decided.columns or decided["verdict"].null_count():
         broken = "gave no verdict on some row"
     elif unknown := set(decided.columns) - {*DECISION, "row"}:
         broken = f"gave the unknown column {sorted(unknown)[0]}; known: {', '.join(DECISION)}"
+    else:
+        try:
+            kinds: Any = {name: kind for name, kind in DECISION.items() if name in decided.columns}
+            found = decided.drop("row", strict=False).cast(kinds)
+        except pl.exceptions.PolarsError as error:
+            broken = f"gave columns of other types: {str(error).splitlines()[0]}"
+        else:
+            if wrong := _rivals_not_kept(found, rows):
+                broken = f"named the rival {wrong[0]}, which it did not keep"
     if broken:
         raise StoppedError(f"{step.filter_name}.decide {broken}", "the rules are in docs/protocol.md")
-    try:
-        kinds: Any = {name: kind for name, kind in DECISION.items() if name in decided.columns}
-        return cast(pl.DataFrame, decided).drop("row", strict=False).cast(kinds)
-    except pl.exceptions.PolarsError as error:
-        raise StoppedError(f"{step.filter_name}.decide gave columns of other types: {error}") from error
+    return found
+
+
+def _rivals_not_kept(decided: pl.DataFrame, rows: pl.Series) -> list[str]:
+    """Rivals of dropped rows that are said to be in the pool, but are none of the rows that the same step kept."""
+    if "rival" not in decided.columns:
+        return []
+    kept = rows.filter(decided["verdict"] == "keep")
+    rivals = decided.filter(pl.col("verdict") == "drop")["rival"].drop_nulls().unique(maintain_order=True)
+    rivals = rivals.filter(rivals.str.starts_with("row:"))
+    known = rivals.str.slice(4).cast(pl.UInt64, strict=False).is_in(kept.implode()).fill_null(False)
+    return rivals.filter(~known).to_list()
 
 
 def selected(pool: Pool, rows: Mask) -> Iterator[Lines]:

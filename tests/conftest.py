@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,3 +93,27 @@ def reasons(filtered: Filtered) -> Reasons:
 def write_rows(path: Path, rows: Sequence[Any]) -> None:
     records = [row if isinstance(row, dict) else {"instruction": row[0], "output": row[1]} for row in rows]
     path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+
+
+Plugin = Callable[..., Path]
+
+PLUGIN_HEAD = """
+import dataclasses, os, time
+from pathlib import Path
+import polars as pl
+from curate.protocol import Column, all_of, fitted, threshold, within
+
+frozen = dataclasses.dataclass(frozen=True, kw_only=True)
+
+"""
+
+
+@pytest.fixture
+def plugin(here: Path) -> Plugin:
+    """Writes a plug-in file; the imports that filters need are put before `code`."""
+
+    def write(code: str, name: str = "plugged.py") -> Path:
+        (here / name).write_text(PLUGIN_HEAD + textwrap.dedent(code))
+        return here / name
+
+    return write

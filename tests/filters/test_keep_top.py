@@ -24,14 +24,30 @@ def voted(*votes: Any) -> list[dict[str, Any]]:
         ([1, 3, 2], {"n": 2, "order": "lowest"}, [None, "meta.v is 3, rank 3, only 2 are kept", None]),
         ([5, 5, 5], {"n": 2}, [None, None, "meta.v is 5, rank 3, only 2 are kept"]),
         ([5, 5, 5], {"n": 2, "order": "lowest"}, [None, None, "meta.v is 5, rank 3, only 2 are kept"]),
-        ([None, 1, None], {"n": 1}, ["no value of meta.v, rank 2, only 1 are kept", None, "no value of meta.v, rank 3, only 1 are kept"]),  # noqa: E501
+        (
+            [None, 1, None],
+            {"n": 1},
+            ["no value of meta.v, rank 2, only 1 are kept", None, "no value of meta.v, rank 3, only 1 are kept"],
+        ),
         ([None, 1, None], {"n": 2}, [None, None, "no value of meta.v, rank 3, only 2 are kept"]),
-        ([None, 1, None], {"n": 1, "order": "lowest"}, ["no value of meta.v, rank 2, only 1 are kept", None, "no value of meta.v, rank 3, only 1 are kept"]),  # noqa: E501
+        (
+            [None, 1, None],
+            {"n": 1, "order": "lowest"},
+            ["no value of meta.v, rank 2, only 1 are kept", None, "no value of meta.v, rank 3, only 1 are kept"],
+        ),
         ([0.12346, 2.5], {"n": 1}, ["meta.v is 0.1235, rank 2, only 1 are kept", None]),
         ([1, 2, 3], {"n": 3}, [None, None, None]),
         ([1, 2, 3], {"n": 1000}, [None, None, None]),
-        ([1, 2, 3, 4], {"share": 0.5}, ["meta.v is 1, rank 4, only 2 are kept", "meta.v is 2, rank 3, only 2 are kept", None, None]),  # noqa: E501
-        ([1, 2, 3], {"share": 0.01}, ["meta.v is 1, rank 3, only 1 are kept", "meta.v is 2, rank 2, only 1 are kept", None]),  # noqa: E501
+        (
+            [1, 2, 3, 4],
+            {"share": 0.5},
+            ["meta.v is 1, rank 4, only 2 are kept", "meta.v is 2, rank 3, only 2 are kept", None, None],
+        ),
+        (
+            [1, 2, 3],
+            {"share": 0.01},
+            ["meta.v is 1, rank 3, only 1 are kept", "meta.v is 2, rank 2, only 1 are kept", None],
+        ),
         ([1, 2, 3], {"share": 1.0}, [None, None, None]),
     ],
 )
@@ -51,9 +67,7 @@ def test_a_value_that_is_no_number_ranks_last(here: Path, reasons: Any) -> None:
         "        return rows.select(x=pl.when(pl.col('row') == 1).then(float('nan')).otherwise(pl.col('row') * 1.0))\n"
     )
     for order, kept in (("highest", 2), ("lowest", 0)):
-        said = reasons(
-            voted(1, 1, 1), "nan", {"keep-top": {"n": 1, "by": "nan.x", "order": order}}, plugins=["nan.py"]
-        )
+        said = reasons(voted(1, 1, 1), "nan", {"keep-top": {"n": 1, "by": "nan.x", "order": order}}, plugins=["nan.py"])
         assert said.index(None) == kept
         assert said[1] == "no value of nan.x, rank 3, only 1 are kept"
 

@@ -31,7 +31,7 @@ def test_the_same_seed_draws_the_same_and_another_others(filtered: Any) -> None:
     drawn = {s: tuple(filtered(TEN, {"sample": {"n": 5}}, seed=s).kept["row"]) for s in (0, 1, 2)}
     assert drawn[0] == tuple(filtered(TEN, {"sample": {"n": 5}}, seed=0, fresh=True).kept["row"])
     assert len(set(drawn.values())) == 3
-    assert drawn[0] == (1, 3, 4, 6, 9)  # the same on every machine
+    assert drawn[0] == (1, 3, 4, 5, 7)  # the same on every machine
 
 
 def test_a_seed_of_the_recipe_wins_over_that_of_the_command(filtered: Any) -> None:
