@@ -7,16 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import polars as pl
-import xxhash
 
 from curate.pool import Pool
 from curate.protocol import VERDICT, Column, for_measuring, threshold
+from curate.same_text import keys, normalised
 
-KEY = ["high", "low"]
-WHITE_SPACE = r"[^\S ]\s*| \s+"
-"""Every run of white space but a single space, which needs no replacing."""
+KEY = ("high", "low")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,22 +41,14 @@ class ExactDup:
         sides = [pl.col(side).fill_null("") for side in ("prompt", "response") if side in self.reads]
         said = pl.any_horizontal(side.str.contains(r"\S") for side in sides)
         if self.normalise:
-            chars, size = rows.select(
-                chars=pl.sum_horizontal(side.str.len_chars().sum() for side in sides),
-                size=pl.sum_horizontal(side.str.len_bytes().sum() for side in sides),
-            ).row(0)
-            if chars < size:  # what is ASCII is in NFC, and to say so takes a tenth of the time
-                sides = [side.str.normalize("NFC") for side in sides]
-            sides = [side.str.to_lowercase().str.replace_all(WHITE_SPACE, " ").str.strip_chars() for side in sides]
+            sides = normalised(rows, sides)
         if self.of == "both" and rows["rejected"].null_count() < len(rows):
             sides.append(pl.col("rejected").list.eval(pl.element().struct.json_encode()).list.join("\0").fill_null(""))
         if self.of == "both" and rows["label"].null_count() < len(rows):
             sides.append(pl.col("label").cast(pl.String).fill_null(""))
         texts, has_text = rows.select(text=pl.concat_str(sides, separator="\0"), has_text=said)
-        digests = b"".join(map(xxhash.xxh3_128_digest, texts.cast(pl.Binary).to_list()))
-        halves = np.frombuffer(digests, dtype=">u8").astype(np.uint64).reshape(-1, 2)
-        keys = pl.DataFrame(halves, schema=dict.fromkeys(KEY, pl.UInt64))
-        return keys.with_columns(pl.when(has_text).then(pl.col(half)).alias(half) for half in KEY)
+        found = keys(texts, KEY)
+        return found.with_columns(pl.when(has_text).then(pl.col(half)).alias(half) for half in KEY)
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         alike = measures.drop_nulls(KEY).filter(pl.struct(KEY).is_duplicated())

@@ -50,7 +50,9 @@ print(home, result.summary.rows_in, len(built_in_filters()), len(built_in_recipe
     ran = subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     home, rows, filters, recipes = ran.stdout.split()
     assert Path(home).is_relative_to(python.parent.parent)
-    assert (int(rows), int(filters), int(recipes)) == (399, 5, 3)
+    assert int(rows) == 399
+    assert int(filters) == len(list((REPOSITORY / "filters").glob("[a-z]*.py")))
+    assert int(recipes) == len(list((REPOSITORY / "filters" / "recipes").glob("*.yaml")))
 
 
 def test_each_module_imports_without_torch_or_a_gpu(python: Path, tmp_path: Path) -> None:

@@ -460,7 +460,7 @@ def read_plain_lines(buf, starts, ends, names, name_offsets, meanings, classes):
                 plain = i == end
                 break
             plain = False
-        if plain and prompt_field >= 0:
+        if plain and pa >= 0:  # with a null prompt the shape may be another
             field[row] = prompt_field
             start = p
             if pa >= 0:

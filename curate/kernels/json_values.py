@@ -1,25 +1,29 @@
 """Cut a JSON array, or objects that follow one another, into values without white space, over a stream of blocks.
 
 `[{"a": 1},\\n {"b": [2, 3]}]` gives `{"a":1}` and `{"b":[2,3]}`. Only the structure is followed: whether a value is
-JSON at all is for the reader of the value to say.
+JSON at all is for the reader of the value to say; what stands outside the array is a value as well, never JSON.
 """
 
 from numba import njit
 
 # What `state` holds between blocks
-DEPTH, IN_STRING, ESCAPED, STARTED = 0, 1, 2, 3
+DEPTH, IN_STRING, ESCAPED, STARTED, GAP = 0, 1, 2, 3, 4
+STATE_SIZE = 5
+
+# GAP: what came last; `1 2` must not become `12`
+_STRUCTURE, _SCALAR, _SPACE_AFTER_SCALAR = 0, 1, 2
 
 
 @njit(cache=True, nogil=True)
 def cut_values(buf, base, state, out, starts, ends, origins):
     """Cut `buf` (u8[bytes]) into the values at nesting depth `base` (1 in an array, 0 for objects in sequence).
 
-    `state` i64[4] goes on from block to block, zero at first. The values' bytes go to `out` (as long as `buf`),
-    `starts`, `ends` say where, `origins` where each began in `buf` (-1: in an earlier block). Returns the number of
-    values that ended in this block and the number of bytes in `out`; bytes after the last end belong to a value that
-    goes on in the next block.
+    `state` i64[STATE_SIZE] goes on from block to block, zero at first. The values' bytes go to `out` (one longer than
+    `buf`), `starts`, `ends` say where, `origins` where each began in `buf` (-1: in an earlier block). Returns the
+    number of values that ended in this block, the number of bytes in `out`, and of the value that goes on in the next
+    block where it starts in `out` and its origin.
     """
-    depth, in_string, escaped, started = state[0], state[1], state[2], state[3]
+    depth, in_string, escaped, started, gap = state[0], state[1], state[2], state[3], state[4]
     count = 0
     o = 0
     start = 0
@@ -37,16 +41,17 @@ def cut_values(buf, base, state, out, starts, ends, origins):
                 in_string = 0
             continue
         if c == 0x20 or c == 0x09 or c == 0x0A or c == 0x0D:
+            if gap == _SCALAR:
+                gap = _SPACE_AFTER_SCALAR
             continue
         opens = c == 0x7B or c == 0x5B
         closes = c == 0x7D or c == 0x5D
         if opens:
             depth += 1
-            if depth == base:
-                continue
-        if closes:
+        if closes and depth > 0:
             depth -= 1
-        if depth < base or (depth == base and c == 0x2C):
+        begins = opens and depth == base  # the array itself
+        if begins or (closes and depth < base) or (depth <= base and c == 0x2C):
             if started:  # a scalar ends at the comma or the bracket after it
                 starts[count], ends[count], origins[count] = start, o, origin
                 count += 1
@@ -54,8 +59,16 @@ def cut_values(buf, base, state, out, starts, ends, origins):
             continue
         if not started:
             started = 1
+            gap = _STRUCTURE
             start = o
             origin = i
+        if opens or closes or c == 0x22 or c == 0x2C or c == 0x3A:
+            gap = _STRUCTURE
+        else:
+            if gap == _SPACE_AFTER_SCALAR:
+                out[o] = 0x20
+                o += 1
+            gap = _SCALAR
         if c == 0x22:
             in_string = 1
         out[o] = c
@@ -64,7 +77,7 @@ def cut_values(buf, base, state, out, starts, ends, origins):
             starts[count], ends[count], origins[count] = start, o, origin
             count += 1
             started = 0
-    state[0], state[1], state[2], state[3] = depth, in_string, escaped, started
+    state[0], state[1], state[2], state[3], state[4] = depth, in_string, escaped, started, gap
     if not started:
         start = o
     return count, o, start, origin

@@ -1,0 +1,141 @@
+"""From band keys to clusters: rows that share a band are candidates, those that are really alike are linked.
+
+Three rows of which the first two share a band and are alike: links {0, 1}; row 1 goes for row 0.
+"""
+
+import numpy as np
+from numba import njit
+
+from curate.kernels.shingles import jaccard
+
+RADIX = 11
+
+
+@njit(cache=True, nogil=True)
+def band_order(keys, rows, order, spare):
+    """Fill `order` i32[m] with `rows` (ascending) sorted by `keys[row]`, equal keys in order of rows (radix sort)."""
+    m = len(rows)
+    counts = np.zeros((3, 1 << RADIX), dtype=np.int64)
+    mask = np.uint32((1 << RADIX) - 1)
+    for k in range(m):
+        key = keys[rows[k]]
+        for digit in range(3):
+            counts[digit, (key >> np.uint32(RADIX * digit)) & mask] += 1
+    for digit in range(3):
+        total = 0
+        for value in range(1 << RADIX):
+            here = counts[digit, value]
+            counts[digit, value] = total
+            total += here
+    source, target = rows, spare
+    for digit in range(3):
+        shift = np.uint32(RADIX * digit)
+        for k in range(m):
+            row = source[k]
+            value = (keys[row] >> shift) & mask
+            target[counts[digit, value]] = row
+            counts[digit, value] += 1
+        source, target = (spare, order) if digit == 0 else (order, spare)
+    for k in range(m):  # three passes end in the spare
+        order[k] = spare[k]
+
+
+@njit(cache=True, nogil=True)
+def mark_shared(keys, order, shared):
+    """Set `shared[row]` for every row whose key another row of `order` has too."""
+    for k in range(1, len(order)):
+        if keys[order[k]] == keys[order[k - 1]]:
+            shared[order[k]] = True
+            shared[order[k - 1]] = True
+
+
+@njit(cache=True, nogil=True)
+def root(parent, row):
+    """The row that stands for `row`'s cluster (path halving)."""
+    while parent[row] != row:
+        parent[row] = parent[parent[row]]
+        row = parent[row]
+    return row
+
+
+@njit(cache=True, nogil=True)
+def bar(threshold, short, size_a, size_b):
+    """The similarity that two sets must reach: `threshold`, rising to 1 where the larger has fewer than `short`."""
+    size = max(size_a, size_b)
+    return threshold + (1.0 - threshold) * (short - size) / short if size < short else threshold
+
+
+@njit(cache=True, nogil=True)
+def alike(a, b, sets, bounds, threshold, short):
+    """The similarity of rows `a` and `b`, whose sets are `sets[bounds[a] : bounds[a + 1]]`, or -1 below their bar."""
+    of_a, of_b = sets[bounds[a] : bounds[a + 1]], sets[bounds[b] : bounds[b + 1]]
+    smaller, larger = min(len(of_a), len(of_b)), max(len(of_a), len(of_b))
+    needed = bar(threshold, short, len(of_a), len(of_b))
+    if smaller < needed * larger:  # not even if every shingle were shared
+        return -1.0
+    similarity = jaccard(of_a, of_b)
+    return similarity if similarity >= needed else -1.0
+
+
+@njit(cache=True, nogil=True)
+def link_band(keys, order, parent, sets, bounds, threshold, short):
+    """Join in `parent` i64[n] the rows of a band that are alike: each with the first and the one before of its key.
+
+    Returns the candidates that were compared and those that were alike.
+    """
+    candidates = verified = 0
+    first = 0
+    for k in range(1, len(order)):
+        row = order[k]
+        if keys[row] != keys[order[first]]:
+            first = k
+            continue
+        for at in (first, k - 1):
+            other = order[at]
+            a, b = root(parent, row), root(parent, other)
+            if a != b:
+                candidates += 1
+                if alike(row, other, sets, bounds, threshold, short) >= 0:
+                    verified += 1
+                    parent[max(a, b)] = min(a, b)
+            if first == k - 1:
+                break
+    return candidates, verified
+
+
+@njit(cache=True, nogil=True)
+def choose(order, starts, keys, sets, bounds, threshold, short, fixed, rival, similarity, needed):
+    """In each cluster keep, in order, every row that is like none kept before; fill in what the others go for.
+
+    `order` i64[m]: rows, cluster by cluster, best first; `starts` i64[c + 1]: the clusters; `keys` u32[n, bands];
+    `fixed` bool[n]: stays whatever it is like. Filled: `rival` i64[n] (-1: stays), `similarity` and the bar it had to
+    reach, `needed`, f64[n]. Rows that share no band are compared only while few rows are kept: a long chain of rows,
+    each a little unlike the last, would take time quadratic in its length.
+    """
+    kept = np.empty(len(order), dtype=np.int64)
+    for cluster in range(len(starts) - 1):
+        count = 0
+        for k in range(starts[cluster], starts[cluster + 1]):
+            row = order[k]
+            best = -1.0
+            if not fixed[row]:
+                for at in range(count):
+                    other = kept[at]
+                    compare = count < 8
+                    for band in range(keys.shape[1]):
+                        if compare:
+                            break
+                        compare = keys[row, band] == keys[other, band]
+                    if compare:
+                        found = alike(row, other, sets, bounds, threshold, short)
+                        if found > best:
+                            best = found
+                            rival[row] = other
+            if best < 0:
+                kept[count] = row
+                count += 1
+            else:
+                similarity[row] = best
+                size_a = bounds[row + 1] - bounds[row]
+                size_b = bounds[rival[row] + 1] - bounds[rival[row]]
+                needed[row] = bar(threshold, short, size_a, size_b)

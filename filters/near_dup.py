@@ -1,0 +1,109 @@
+"""Drop a row that says nearly the same as a better one.
+
+"The capital of France is Paris, on the Seine." loses to the same with one word more: `0.88 of the shingles shared with
+row:12, 0.85 or more is the same`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from curate.duplicates import LOWEST, THRESHOLD, Rows, band_keys, find, normalised
+from curate.kernels.shingles import BANDS
+from curate.pool import Pool
+from curate.protocol import VERDICT, Column, for_measuring, threshold
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearDup:
+    """Rows that share most of their shingles: pairs of words; in Korean, Chinese, Japanese ... runs of three letters.
+
+    Candidates share a MinHash band; each is verified by its real Jaccard similarity before it costs a row its place.
+    """
+
+    of: Literal["both", "prompt", "response", "first-turn"] = "both"
+    """What is compared."""
+    similarity: float = threshold(THRESHOLD)
+    """Share of shingles from which two texts are the same; short texts need more (see `curate.duplicates.SHORT`)."""
+    keep: Literal["longest", "first"] = threshold("longest")
+    """Which row of a cluster stays: the longest, or the first, which is that of the input named first."""
+    by: Column | None = None
+    """The row with the highest value of this column stays; of equal values, as `keep` says."""
+    exclude: tuple[str, ...] = threshold(())
+    """Files of rows one already has: what is nearly one of them is dropped."""
+
+    def __post_init__(self) -> None:
+        if not LOWEST <= self.similarity <= 1:
+            raise ValueError(f"similarity must lie between {LOWEST} and 1: below, the bands find too few pairs")
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return {"both": ("prompt", "response"), "first-turn": ("messages",)}.get(self.of, (self.of,))
+
+    def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
+        texts = self._texts(rows)
+        keys, counts = band_keys(texts)
+        bands = pl.Series("bands", keys, dtype=pl.Array(pl.UInt32, BANDS))
+        return pl.DataFrame({"bands": bands, "shingles": counts, "bytes": texts.str.len_bytes()})
+
+    def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
+        n = len(measures)
+        own = measures["row"].to_numpy().astype(np.int64)
+        best = [pl.col("by").fill_nan(None)] if self.by else []
+        best += [pl.col("bytes")] if self.keep == "longest" else []
+        ranked = measures.with_row_index("at").sort(
+            *best, "at", descending=[True] * len(best) + [False], nulls_last=True
+        )
+        priority = ranked["at"].to_numpy().astype(np.int64)
+        keys, counts = [measures["bands"].to_numpy()], measures["shingles"].to_numpy()
+        old = pool.beside(self.exclude) if self.exclude else None
+        if old:
+            had = pl.concat(for_measuring(self).measure(rows) for rows in old.batches(self.reads))
+            keys.append(had["bands"].to_numpy())
+            counts = np.concatenate((counts, had["shingles"].to_numpy()))
+            priority = np.concatenate((np.arange(n, n + len(had)), priority))
+
+        def texts(rows: Rows) -> Iterator[pl.Series]:
+            yield from (self._texts(frame) for frame in pool.texts(own[rows[rows < n]], self.reads))
+            if old:
+                yield from (self._texts(frame) for frame in old.texts(rows[rows >= n] - n, self.reads))
+
+        found = find(
+            keys,
+            counts,
+            texts,
+            priority,
+            threshold=self.similarity,
+            fixed=len(counts) - n,
+            folder=pool.work_dir,
+        )
+        gone = np.flatnonzero(found.rival[:n] >= 0)
+        rivals = found.rival[gone]
+        names = [f"row:{own[rival]}" if rival < n or old is None else old.place(int(rival - n)) for rival in rivals]
+        value = pl.col("value")
+        dropped = pl.DataFrame(
+            {
+                "at": gone,
+                "verdict": pl.Series(["drop"], dtype=VERDICT).new_from_index(0, len(gone)),
+                "value": found.similarity[gone],
+                "threshold": found.needed[gone],
+                "rival": names,
+            },
+            schema_overrides={"rival": pl.String, "value": pl.Float64, "threshold": pl.Float64},
+        ).with_columns(
+            reason=pl.format("{} of the shingles shared with {}", value.round(2), "rival"),
+            margin=pl.col("threshold") - value - 1e-9,  # one that just reaches the bar goes too
+        )
+        verdicts = pl.DataFrame({"at": np.arange(n)}).join(dropped, on="at", how="left", maintain_order="left")
+        return verdicts.drop("at").with_columns(pl.col("verdict").fill_null(pl.lit("keep", dtype=VERDICT)))
+
+    def _texts(self, rows: pl.DataFrame) -> pl.Series:
+        if self.of == "first-turn":
+            asked = pl.element().filter(pl.element().struct.field("role") == "user").first().struct.field("content")
+            text = pl.col("messages").list.eval(asked).list.first()
+        else:
+            text = pl.concat_str(self.reads, separator="\n", ignore_nulls=True)
+        return normalised(rows.select(text=text.fill_null("")).to_series())
