@@ -54,10 +54,10 @@ class Found:
 
 
 def normalised(texts: pl.Series) -> pl.Series:
-    """Texts as the kernels read them: NFC, lower case (ASCII alone is lowered by the kernel's own table)."""
-    if texts.str.len_bytes().sum() > texts.str.len_chars().sum():
-        texts = texts.str.normalize("NFC")
-    return texts.str.to_lowercase()
+    """Texts as the kernels read them: in NFC and lower case, unless all is ASCII, which is so already or is lowered there."""
+    if texts.str.len_bytes().sum() == texts.str.len_chars().sum():
+        return texts
+    return texts.str.normalize("NFC").str.to_lowercase()
 
 
 def buffers(texts: pl.Series) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:

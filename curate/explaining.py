@@ -96,13 +96,13 @@ def explain(run: RunDirectory, work_dir: Path, what: str) -> list[Explanation]:
 def find_rows(pool: Pool, what: str) -> list[int]:
     """The rows that `FILE:LINE`, `row:N` or an id names, ascending. Raises UsageError if there is none."""
     file, _, number = what.rpartition(":")
-    if file == "row" and number.isdigit():
+    if file == "row" and number.isdecimal():
         if int(number) >= len(pool):
             raise UsageError(f"there is no {what}", f"rows go from row:0 to row:{len(pool) - 1}")
         return [int(number)]
     if re.fullmatch(r"[0-9a-f]{8,32}", what):
         rows = [r for f in pool.batches(["id"]) for r in f.filter(pl.col("id").str.starts_with(what))["row"]]
-    elif file and number.isdigit():
+    elif file and number.isdecimal():
         rows = list(_at(pool, file, int(number)))
     else:
         raise UsageError(f"{what} names no row", "write FILE:LINE, row:N or an id of 8 to 32 hex digits")

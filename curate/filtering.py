@@ -6,6 +6,7 @@
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from curate.errors import CurateError, StoppedError, UsageError
-from curate.formats.sources import COMPRESSIONS
+from curate.formats.sources import COMPRESSIONS, sources_of
 from curate.formats.writing import check_output
 from curate.ledger import Mask, RunDirectory, drops, kept_rows, read_ledger
 from curate.pool import Pool, ReadOptions, make_work_dir, read_pool
@@ -110,6 +111,7 @@ def filter(
     found = _recipe(recipe, set, keep, exclude, seed, extra)
     options = read_options(format, map, max_line, limit)
     check_output(out)
+    _check_inputs(files, found, work)
     refuse_same_file(files, out)
     make_work_dir(work)
     began = time.monotonic()
@@ -164,6 +166,14 @@ def dry_run(
             yield Result(summarise(run, pool, steps, Path(), time.monotonic() - began), run, pool)
 
 
+def _check_inputs(files: Sequence[Input], recipe: Recipe, work: Path) -> None:
+    """Refuse, before anything is written, what is no file among the inputs and what steps compare with."""
+    compared = [file for step in recipe.steps for file in getattr(step.filter, "exclude", ())]
+    wrong = [file for file in (*files, *compared) if str(file) != "-" and not Path(file).is_file()]
+    if wrong or not files:
+        sources_of(wrong, work / "stdin")  # says what is wrong with them
+
+
 def _recipe(
     name: Input, settings: Sequence[str], keep: int | None, exclude: Sequence[Input], seed: int, plugins: Sequence[Path]
 ) -> Recipe:
@@ -216,14 +226,19 @@ def disk_faults(work_dir: Path) -> Iterator[None]:
         yield
     except CurateError:
         raise
-    except OSError as error:
+    except (OSError, pl.exceptions.PolarsError) as error:
+        told = re.search(r"\(os error (\d+)\)", str(error))  # how Polars says it
+        if told is None and not isinstance(error, OSError):
+            raise
+        number = int(told[1]) if told else getattr(error, "errno", None)
         again = "run the same command again: what was finished is kept"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
+        if number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
             raise StoppedError(
                 f"the disk is full ({_disk_free(work_dir) / 1e6:.0f} MB free)", f"make room, then {again}"
             ) from error
-        where = f"{error.filename}: " if error.filename else ""
-        raise StoppedError(f"{where}{error.strerror or error}", f"mend that, then {again}") from error
+        file = getattr(error, "filename", None)
+        said = os.strerror(number) if number else str(error)
+        raise StoppedError(f"{file}: {said}" if file else said, f"mend that, then {again}") from error
 
 
 def _disk_free(path: Path) -> int:

@@ -53,7 +53,7 @@ class RunDirectory:
 
     def parts(self) -> list[Path]:
         """The ledger's files, in the order they were written."""
-        return sorted((self.path / "ledger").glob("[0-9]*.parquet"))
+        return sorted((self.path / "ledger").glob("[0-9]*.parquet"), key=lambda part: int(part.name.partition("-")[0]))
 
     def part(self, number: int, step: str) -> Path:
         """The ledger file of a step."""
@@ -62,8 +62,8 @@ class RunDirectory:
 
 def run_directories(work_dir: Path) -> list[RunDirectory]:
     """All runs, the newest first."""
-    found = sorted((work_dir / "runs").glob("*/run.json"), key=lambda f: f.parent.name, reverse=True)
-    return [RunDirectory(file.parent) for file in found]
+    found = [RunDirectory(file.parent) for file in (work_dir / "runs").glob("*/run.json")]
+    return sorted(found, key=lambda run: (run.facts["started"], run.name), reverse=True)
 
 
 def find_run(work_dir: Path, name: str | None = None, *, finished: bool = False) -> RunDirectory:
@@ -114,29 +114,36 @@ RESTORE = "restore"
 """The step that brings rows back, and the name of its ledger parts."""
 
 
+def _restores(part: Path) -> bool:
+    return part.stem.partition("-")[2] == RESTORE
+
+
 def drops(run: RunDirectory) -> pl.DataFrame:
     """The verdict that cost each dropped row its place, in order of rows; rows restored since are not in it."""
-    parts = [
-        pl.scan_parquet(part).filter(pl.col("alive") & ~pl.col("kept"))
-        for part in run.parts()
-        if RESTORE not in part.name
-    ]
-    if not parts:
-        return pl.DataFrame(schema=SCHEMA)
-    dropped = pl.concat(parts).collect().sort("row")
-    restored = [pl.read_parquet(part, columns=["row"])["row"] for part in run.parts() if RESTORE in part.name]
+    dropped = _drops_and_restored(run)
+    restored = [pl.read_parquet(part, columns=["row"])["row"] for part in run.parts() if _restores(part)]
     if restored:
         dropped = dropped.filter(~pl.col("row").is_in(pl.concat(restored).implode()))
     return dropped
+
+
+def _drops_and_restored(run: RunDirectory) -> pl.DataFrame:
+    parts = [
+        pl.scan_parquet(part).filter(pl.col("alive") & ~pl.col("kept")) for part in run.parts() if not _restores(part)
+    ]
+    if not parts:
+        return pl.DataFrame(schema=SCHEMA)
+    return pl.concat(parts).collect().sort("row")
 
 
 def orphans(run: RunDirectory, kept: Mask) -> pl.DataFrame:
     """Rows dropped for a rival that a later step dropped, with nothing else said against them.
 
     Columns `row`, `rival` (the row at the end of the chain of rivals) and `value`. A rival that itself lost to a rival
-    that stayed is no orphan's loss: the chain is followed to its end.
+    that stayed is no orphan's loss: the chain is followed to its end. Where one of those that lost to it was restored,
+    the others are no orphans any more.
     """
-    lost = drops(run).filter(pl.col("rival").str.starts_with("row:"))
+    lost = _drops_and_restored(run).filter(pl.col("rival").str.starts_with("row:"))
     if not len(lost):
         return pl.DataFrame(schema={"row": pl.UInt64, "rival": pl.UInt64, "value": pl.Float64})
     head = np.arange(len(kept), dtype=np.int64)
@@ -144,7 +151,9 @@ def orphans(run: RunDirectory, kept: Mask) -> pl.DataFrame:
     head[rows] = lost["rival"].str.slice(4).cast(pl.Int64).to_numpy()
     while not np.array_equal(head[head], head):
         head = head[head]
-    alone = ~kept[head[rows]] & ~kept[rows]
+    spoken_for = kept.copy()
+    spoken_for[head[rows[kept[rows]]]] = True
+    alone = ~spoken_for[head[rows]] & ~kept[rows]
     found = lost.select("row", rival=pl.Series(head[rows], dtype=pl.UInt64), value="value").filter(pl.Series(alone))
     spoken_against = pl.concat(
         [

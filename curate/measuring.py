@@ -180,21 +180,24 @@ class Measures:
         waiting: list[pl.DataFrame] = []
         written = time.monotonic()
         try:
-            with filter_faults(self.step.filter_name):
-                for given in for_measuring(self.filter).stream(self._living(lacking, working)):
-                    frame = self._asked_for(given, lacking)
-                    failed = frame.filter(pl.col("problem").is_not_null())
-                    self.problems.update(zip(failed["row"], failed["problem"], strict=True))
-                    waiting.append(frame.filter(pl.col("problem").is_null()).drop("problem"))
-                    done += len(frame)
-                    working.report(self.step.name, done, total)
-                    if sum(map(len, waiting)) >= FLUSH_ROWS or time.monotonic() - written > FLUSH_SECONDS:
-                        self._flush(waiting)
-                        written = time.monotonic()
+            for frame in self._answers(lacking, working):
+                failed = frame.filter(pl.col("problem").is_not_null())
+                self.problems.update(zip(failed["row"], failed["problem"], strict=True))
+                waiting.append(frame.filter(pl.col("problem").is_null()).drop("problem"))
+                done += len(frame)
+                working.report(self.step.name, done, total)
+                if sum(map(len, waiting)) >= FLUSH_ROWS or time.monotonic() - written > FLUSH_SECONDS:
+                    self._flush(waiting)
+                    written = time.monotonic()
         finally:
             self._flush(waiting)
         working.check()
         return done
+
+    def _answers(self, lacking: Mask, working: Working) -> Iterator[pl.DataFrame]:
+        with filter_faults(self.step.filter_name):
+            for given in for_measuring(self.filter).stream(self._living(lacking, working)):
+                yield self._asked_for(given, lacking)
 
     def _asked_for(self, given: Any, lacking: Mask) -> pl.DataFrame:
         """What a stream gave: `row`, its measures and `problem`. Raises StoppedError where it breaks the protocol."""
@@ -204,12 +207,16 @@ class Measures:
             broken = f"gave {type(given).__name__}, a DataFrame was expected"
         elif missing := {"row", *made} - set(given.columns):
             broken = f"gave no column {sorted(missing)[0]}"
-        elif not (known := given["row"].is_in(np.flatnonzero(lacking))).all():
-            broken = f"gave row {given['row'].filter(~known)[0]}, which it was not asked for"
+        else:
+            row = given["row"]
+            asked = pl.Series(lacking[row.clip(0, len(lacking) - 1).to_numpy()]) & (row >= 0) & (row < len(lacking))
+            if not asked.all():
+                broken = f"gave row {row.filter(~asked)[0]}, which it was not asked for"
         if broken:
             raise StoppedError(f"{self.step.filter_name}.stream {broken}", "the rules are in docs/protocol.md")
         problem = pl.col("problem") if "problem" in given.columns else pl.lit(None)
-        return given.select(pl.col("row").cast(pl.UInt64), *made, problem=problem.cast(pl.String))
+        frame: pl.DataFrame = given.select(pl.col("row").cast(pl.UInt64), *made, problem=problem.cast(pl.String))
+        return frame
 
     def _living(self, lacking: Mask, working: Working) -> Iterator[pl.DataFrame]:
         start = 0

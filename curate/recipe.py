@@ -12,6 +12,7 @@ import dataclasses
 import importlib
 import importlib.util
 import pkgutil
+import re
 import sys
 import types
 import typing
@@ -30,6 +31,8 @@ from curate.protocol import Column, Filter, filter_faults, for_measuring, is_col
 Unscored = Literal["keep", "drop", "fail"]
 Side = Literal["chosen", "rejected"]
 STEP_OPTIONS = ("as", "unscored", "side")
+RESERVED = ("restore", "meta", "row")
+"""No step is called so: the ledger and the names of columns give them another meaning."""
 
 
 @dataclass(frozen=True)
@@ -218,15 +221,19 @@ def _parse_step(step: Any, where: str) -> _Given:
         step = {step: None}
     if not isinstance(step, dict):
         raise UsageError(f"{where} is {step!r}", "write the filter's name, or `name: {parameter: value}`")
-    options = {str(name): step[name] for name in step if name in STEP_OPTIONS}
-    names = [str(name) for name in step if name not in STEP_OPTIONS]
+    step = {str(name): value for name, value in step.items()}
+    options = {name: step[name] for name in step if name in STEP_OPTIONS}
+    names = [name for name in step if name not in STEP_OPTIONS]
     if len(names) != 1:
         raise UsageError(f"{where} names {len(names)} filters: {', '.join(names)}", "one step, one filter")
     values = step[names[0]] or {}
     if not isinstance(values, dict):
         raise UsageError(f"{where}: {names[0]} has {values!r} for parameters", "write `name: {parameter: value}`")
-    options.setdefault("as", names[0])
-    return names[0], dict(values), options
+    options["as"] = str(options.get("as", names[0]))
+    if not re.fullmatch(r"\w[\w-]{0,63}", options["as"]) or options["as"] in RESERVED:
+        known = f"letters, digits, - and _, and none of {', '.join(RESERVED)}"
+        raise UsageError(f"{where} is called {options['as']!r}", f"a name has at most 64 {known}")
+    return names[0], {str(name): value for name, value in values.items()}, options
 
 
 def _apply(given: list[_Given], settings: Sequence[str]) -> None:
@@ -268,6 +275,10 @@ def _selects(file: Path) -> bool:
 
 def _build(name: str, values: dict[str, Any], options: dict[str, Any], plugins: dict[str, type] | None) -> Step:
     filter_class = load_filter(name, plugins)
+    if not cast(Any, filter_class).__dataclass_params__.frozen:
+        raise UsageError(f"filter {name} is not a frozen dataclass", "write @dataclass(frozen=True, kw_only=True)")
+    if hasattr(filter_class, "stream") and not hasattr(filter_class, "makes"):
+        raise UsageError(f"filter {name} streams, but does not say what it makes", 'as in: makes = ("score",)')
     fields = parameters(filter_class)
     hints = typing.get_type_hints(filter_class)
     for parameter in values:

@@ -5,6 +5,7 @@ messages, `user: Translate.\\n\\nHallo` and `assistant: Hello`.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -135,24 +136,19 @@ def parse(line: bytes) -> Any:
 
 
 def _plain_words(message: str) -> str:
-    return message[0].lower() + message[1:]
+    return message[0].lower() + message[1:].removesuffix(" at")
+
+
+_STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{\]}]', re.DOTALL)
 
 
 def _depth(text: str) -> int:
     depth = deepest = 0
-    in_string = escaped = False
-    for character in text:
-        if escaped:
-            escaped = False
-        elif in_string:
-            escaped = character == "\\"
-            in_string = character != '"'
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
+    for found in _STRING_OR_BRACKET.finditer(text):
+        if found[0] in "[{":
             depth += 1
             deepest = max(deepest, depth)
-        elif character in "]}":
+        elif found[0] in "]}":
             depth -= 1
     return deepest
 
@@ -277,18 +273,19 @@ def _flat(shape: str) -> Callable[[dict[str, Any]], Row]:
         if prompt is None:
             raise UnreadableRecord(f"no field {' or '.join(prompts)}, which the shape {shape} needs")
         answer, more = _first(record, RESPONSE_FIELDS), _first(record, INPUT_FIELDS)
-        used: set[str | None] = {prompt, answer, more}
+        used: set[str | None] = {prompt, answer}
         messages = _context(record, used)
+        given: str | None = None
         if isinstance(record[prompt], list):
             messages += _turns(record, prompt)
         else:
-            text = _text(record, prompt) or ""
-            messages.append(Message("user", _join([text, (_text(record, more) or "") if more else ""])))
+            used.add(more)
+            given = _text(record, more) if more else None
+            messages.append(Message("user", _join([_text(record, prompt) or "", given or ""])))
         if answer and isinstance(record[answer], list) and isinstance(record[prompt], list):
             messages += _turns(record, answer)
         elif answer and (response := _text(record, answer)) is not None:
             messages.append(Message("assistant", response))
-        given = _text(record, more) if more else None
         return Row(shape, tuple(messages), meta=_rest(record, used), input=given)
 
     return read
@@ -300,6 +297,8 @@ def _turns(record: dict[str, Any], name: str) -> list[Message]:
         turns = [turns]
     if not isinstance(turns, list):
         raise UnreadableRecord(f"field {name} is {_kind(turns)}, a list of messages was expected")
+    if not turns:
+        raise UnreadableRecord(f"field {name} is an empty list")
     return [_turn(turn, f"{name}[{number}]") for number, turn in enumerate(turns)]
 
 
@@ -332,10 +331,8 @@ def _conversation(shape: str) -> Callable[[dict[str, Any]], Row]:
         if name is None:
             raise UnreadableRecord(f"no field {' or '.join(CONVERSATION_FIELDS)}, which the shape {shape} needs")
         used: set[str | None] = {name}
-        messages = [*_context(record, used), *_turns(record, name)]
-        if not messages:
-            raise UnreadableRecord(f"field {name} is an empty list")
-        return Row(shape, tuple(messages), meta=_rest(record, used))
+        messages = (*_context(record, used), *_turns(record, name))
+        return Row(shape, messages, meta=_rest(record, used))
 
     return read
 

@@ -62,7 +62,7 @@ def restore(
     if orphaned:
         wanted[_best_orphans(run, pool)] = True
     back = dropped.filter(pl.Series(wanted[dropped["row"].to_numpy()]))
-    if not len(back):
+    if not len(back) and int(kept_rows(run, len(pool)).sum()) == facts["summary"]["kept"]:
         raise UsageError("no dropped row fits that", "`curate runs` lists runs; --run names another than the last")
     nothing = [
         pl.lit(None, dtype=kind).alias(name) for name, kind in DECISION.items() if name not in ("verdict", "reason")
@@ -76,7 +76,8 @@ def restore(
         pl.format("restored; {} had dropped it", "step").alias("reason"),
         *nothing,
     )
-    write_part(run.part(len(run.parts()) + 1, RESTORE), part)
+    if len(part):  # else an earlier restore was stopped before it had written the output
+        write_part(run.part(len(run.parts()) + 1, RESTORE), part)
     target = output or Path(facts["output"])
     kept = write_outputs(run, pool, target, working or Working())
     summary = {**facts["summary"], "kept": int(kept.sum()), "dropped": int((~kept).sum()), "output": str(target)}

@@ -7,7 +7,7 @@ A run that was killed is found again by the four digits, which name pool, recipe
 import fcntl
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from curate.measuring import Measures, column_values, is_from_model
 from curate.pool import Pool
 from curate.protocol import DECISION, VERDICT, filter_faults, trait
 from curate.recipe import Recipe, Step, load_plugins, rebuild_recipe
+from curate.records import parse, to_json
 from curate.whole import remove_abandoned, whole_file
 from curate.working import Working
 
@@ -88,14 +89,14 @@ def open_run(
                 yield run
                 return
     started = datetime.now()
-    while True:
-        path = runs / f"{started:%Y%m%dT%H%M%S}-{digits}"
-        try:
-            path.mkdir()
-            break
-        except FileExistsError:
+    with ExitStack() as stack:
+        while True:
+            path = runs / f"{started:%Y%m%dT%H%M%S}-{digits}"
+            path.mkdir(exist_ok=True)
+            # one without run.json was left by a process that was killed before it wrote any
+            if stack.enter_context(_locked(path)) and not (path / "run.json").exists():
+                break
             started += timedelta(seconds=1)
-    with _locked(path):
         run = RunDirectory(path)
         run.write_facts(
             {
@@ -103,7 +104,7 @@ def open_run(
                 "key": key,
                 "status": "running",
                 "version": __version__,
-                "started": started.isoformat(timespec="seconds"),
+                "started": started.isoformat(timespec="milliseconds"),
                 "seed": seed,
                 "recipe": recipe.as_dict(),
                 "filter_versions": recipe.versions(),
@@ -221,7 +222,8 @@ def decide(step: Step, measures: Measures, alive: Mask, measured: dict[str, Meas
         frame = frame.with_columns(values["value"].alias(name))
         if "problem" in values.columns:
             problem = problem.fill_null(values["problem"]) if problem.null_count() else problem
-    scored = frame.filter(problem.is_null())
+    # rechunked, since Polars 2.1 panics where pl.format meets an empty chunk
+    scored = frame.filter(problem.is_null()).rechunk() if problem.null_count() < len(frame) else frame
     if hasattr(measures.filter, "decide"):
         with filter_faults(step.filter_name):
             decided = _checked(measures.filter.decide(scored, pool), scored["row"], step)
@@ -350,8 +352,7 @@ def _write_dropped(run: RunDirectory, chunks: Iterator[Lines]) -> None:
 
 def _with_reason(text: bytes, why: str) -> bytes:
     if b'"_curate"' in text:  # dropped before, by another run
-        record = {**orjson.loads(text), "_curate": orjson.loads(why)}
-        return orjson.dumps(record) + b"\n"
+        return to_json({**parse(text), "_curate": orjson.Fragment(why)}).encode() + b"\n"
     return text.rstrip()[:-1] + b',"_curate":' + why.encode() + b"}\n"
 
 

@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -117,3 +117,36 @@ def plugin(here: Path) -> Plugin:
         return here / name
 
     return write
+
+
+def left_behind(run: Path, output: Path) -> dict[str, bytes]:
+    """Everything that must be byte-equal however a run went: output, ledger, dropped and rejected rows."""
+    files = {file.name: file.read_bytes() for file in sorted((run / "ledger").iterdir())}
+    files |= {name: (run / name).read_bytes() for name in ("dropped.jsonl", "rejected.jsonl")}
+    return files | {"output": output.read_bytes()}
+
+
+class Said(NamedTuple):
+    out: str
+    err: str
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def cli(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs `curate ARGUMENTS` in this process, which is quicker than `curate_command`."""
+
+    def run(*arguments: object, status: int = 0) -> Said:
+        from curate.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["curate", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = Said(*capsys.readouterr())
+        assert ended.value.code == status, f"curate {' '.join(map(str, arguments))}\n{said.out}\n{said.err}"
+        return said
+
+    return run

@@ -117,11 +117,11 @@ def test_fitted_fields_are_filled_from_the_whole_pool_and_the_fingerprint_keys_t
     [
         ("def measure(self, rows): return rows[:1].select(x=1)", "faulty.measure gave 1 lines for 3 rows"),
         ("def measure(self, rows): return [1, 2, 3]", "faulty.measure gave list for 3 rows"),
-        ("def measure(self, rows): return 1 / 0", "filter faulty failed on rows 0 to 2: ZeroDivisionError: division by zero (plugged.py:12)"),  # noqa: E501
+        ("def measure(self, rows): return 1 / 0", "filter faulty failed on rows 0 to 2: ZeroDivisionError: division by zero (plugged.py:13)"),  # noqa: E501
         ("def measure(self, rows): return rows.select('x')", "filter faulty failed on rows 0 to 2: ColumnNotFoundError"),
         ("def measure(self, rows): return rows.reverse()", "faulty.measure gave the rows in another order"),
-        ("def prepare(self, pool): return 1 / 0", "filter faulty failed: ZeroDivisionError: division by zero (plugged.py:12)"),  # noqa: E501
-        ("def decide(self, measures, pool): return 1 / 0", "filter faulty failed: ZeroDivisionError: division by zero (plugged.py:12)"),  # noqa: E501
+        ("def prepare(self, pool): return 1 / 0", "filter faulty failed: ZeroDivisionError: division by zero (plugged.py:13)"),  # noqa: E501
+        ("def decide(self, measures, pool): return 1 / 0", "filter faulty failed: ZeroDivisionError: division by zero (plugged.py:13)"),  # noqa: E501
         ("def decide(self, measures, pool): return None", "faulty.decide gave NoneType, a DataFrame was expected"),
         ("def decide(self, measures, pool): return measures.select(verdict=pl.lit('keep'))", "faulty.decide gave 1 lines for 3 rows"),  # noqa: E501
         ("def decide(self, measures, pool): return measures.select(reason=pl.col('row').cast(pl.String))", "faulty.decide gave no verdict on some row"),  # noqa: E501
@@ -188,7 +188,7 @@ def test_a_problem_in_only_some_batches_is_unscored_only_there(
         @frozen
         class Odd:
             def measure(self, rows):
-                if rows["row"][0] == 1:
+                if 1 in rows["row"]:
                     return rows.select(size=pl.lit(None, dtype=pl.Float64), problem=pl.lit("too odd"))
                 return rows.select(size=pl.col("row") * 1.0)
             def decide(self, measures, pool):
@@ -215,7 +215,7 @@ def test_a_measure_that_can_not_take_no_rows_is_named_only_where_a_column_asks_f
                 return rows.select(share=pl.col("response").str.len_chars() / longest)
     """)
     assert filtered(ROWS, "greedy", plugins=[file]).summary.kept == 3
-    with pytest.raises(UsageError, match="filter greedy can't say what it measures: ValueError: max"):
+    with pytest.raises(StoppedError, match="filter greedy failed on a frame without rows: ValueError: max"):
         filtered(ROWS, "greedy", {"keep-top": {"n": 1, "by": "greedy.share"}}, plugins=[file])
 
 

@@ -22,7 +22,7 @@ class Size(click.ParamType[int]):
         digits = str(value).lower().removesuffix("b")
         unit = SIZES.get(digits[-1:], 1)
         number = digits[:-1] if unit > 1 else digits
-        if not number.isdigit() or not int(number):
+        if not number.isdecimal() or not int(number):
             self.fail(f"{value} is not a size; write 500K, 64M or 1G", param, ctx)
         return int(number) * unit
 

@@ -8,7 +8,9 @@ import io
 import os
 import sys
 import tempfile
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
@@ -29,6 +31,8 @@ KINDS: dict[str, Kind] = {
 COMPRESSIONS = (".gz", ".zst")
 BLOCK = 8 << 20
 """Bytes read at a time."""
+PIECE = 128 << 10
+"""Bytes decompressed at a time: what a fault in a compressed file costs of the good bytes before it."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Source:
 
 
 def sources_of(inputs: Sequence[str | os.PathLike[str]], spool: Path) -> list[Source]:
-    """The sources that `inputs` name, in order; `-` is standard input, copied into the folder `spool`.
+    """The sources that `inputs` name, in order; `-` (standard input) and pipes are copied into `spool`.
 
     Raises InputError for a missing file, a folder, an empty file or an unreadable one.
     """
@@ -78,7 +82,16 @@ def sources_of(inputs: Sequence[str | os.PathLike[str]], spool: Path) -> list[So
 
 
 def _source(name: str, spool: Path) -> Source:
-    path = _spooled(spool) if name == "-" else Path(name)
+    path = Path(name)
+    if name == "-":
+        if sys.stdin.isatty():
+            raise UsageError(
+                "nothing comes in on standard input", "pipe rows in, as in: cat raw.jsonl | curate filter -"
+            )
+        path = _spooled(sys.stdin.buffer, spool)
+    elif path.is_fifo():  # such as <(zcat raw.jsonl.gz): it gives its bytes once
+        with path.open("rb") as stream:
+            path = _spooled(stream, spool)
     if path.is_dir():
         found = sorted(str(p) for p in path.iterdir() if kind_of(p.name)[0])
         try_this = f"name its files, as in: curate filter {' '.join(found[:3])}" if found else "it holds no data file"
@@ -120,21 +133,34 @@ def _sniff(source: Source) -> Kind:
     """A JSON array in a file of another name is still a JSON array; `.json` that holds lines is still lines."""
     if source.kind not in ("json", "jsonl"):
         return source.kind
-    try:
-        with source.open() as stream:
-            head = stream.read(BLOCK).lstrip(b"\xef\xbb\xbf \t\r\n")
-    except (OSError, EOFError, ValueError):  # what is wrong with it is said where it is read
-        return source.kind
-    if head[:1] == b"[":
-        from curate.records import UnreadableRecord, parse
+    from curate.records import UnreadableRecord, parse
 
+    head = _head(source).lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head[:1] == b"[":
         try:  # a file of lines whose first is a list is not an array of records
             parse(head.partition(b"\n")[0])
         except UnreadableRecord:
             return "json"
         return "jsonl" if head.count(b"\n") > 1 and source.kind == "jsonl" else "json"
     first = head.partition(b"\n")[0].rstrip()
-    return "jsonl" if source.kind == "jsonl" or first.endswith(b"}") else "json"
+    if source.kind == "jsonl" or not first.endswith(b"}"):
+        return source.kind
+    try:
+        parse(first)
+    except UnreadableRecord as error:
+        return "json" if "extra data" in str(error) else "jsonl"
+    return "jsonl"
+
+
+def _head(source: Source) -> bytes:
+    """The first block, or as much of it as can be decompressed: what is wrong with the rest is said in reading it."""
+    from zstandard import ZstdError
+
+    parts: list[bytes] = []
+    with suppress(OSError, EOFError, zlib.error, ZstdError), source.open() as stream:
+        while len(parts) < BLOCK // PIECE and (part := stream.read1(PIECE)):  # type: ignore[attr-defined]
+            parts.append(part)
+    return b"".join(parts)
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -151,13 +177,11 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _spooled(spool: Path) -> Path:
-    if sys.stdin.isatty():
-        raise UsageError("nothing comes in on standard input", "pipe rows in, as in: cat raw.jsonl | curate filter -")
+def _spooled(stream: BinaryIO, spool: Path) -> Path:
     spool.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=spool, suffix=".tmp")
     with os.fdopen(handle, "wb") as file:
-        while block := sys.stdin.buffer.read(BLOCK):
+        while block := stream.read(BLOCK):
             file.write(block)
     path = spool / f"stdin-{_digest(Path(temporary))}"
     Path(temporary).replace(path)

@@ -19,6 +19,7 @@ import orjson
 from curate.errors import StoppedError, UsageError
 from curate.formats.lines import Lines, read_lines
 from curate.formats.sources import BLOCK, COMPRESSIONS, KINDS, Source, kind_of
+from curate.records import parse
 from curate.whole import whole_file
 
 Mask = npt.NDArray[np.bool_]
@@ -80,7 +81,9 @@ def texts(lines: Lines) -> list[bytes]:
 
 def _newline_ended(lines: Lines) -> list[bytes]:
     """The lines' bytes, each with its newline; neighbours that stand side by side as one piece."""
-    breaks = np.flatnonzero(lines.starts[1:] != lines.ends[:-1] + 1) + 1
+    ends = lines.ends[:-1]
+    newline = np.frombuffer(lines.data, dtype=np.uint8)[ends] == 0x0A
+    breaks = np.flatnonzero((lines.starts[1:] != ends + 1) | ~newline) + 1
     first = np.concatenate(([0], breaks))
     last = np.concatenate((breaks, [len(lines)])) - 1
     bounds = zip(lines.starts[first].tolist(), lines.ends[last].tolist(), strict=True)
@@ -128,7 +131,7 @@ def _fields(chunks: Callable[[], Iterator[Lines]]) -> list[str]:
     names: dict[str, None] = {}
     for lines in chunks():
         for text in texts(lines):
-            names.update(dict.fromkeys(orjson.loads(text)))
+            names.update(dict.fromkeys(parse(text)))
     return list(names)
 
 
@@ -141,7 +144,7 @@ def _write_separated(out: IO[bytes], chunks: Callable[[], Iterator[Lines]], deli
     writer.writerow(names)
     for lines in chunks():
         for text in texts(lines):
-            record = orjson.loads(text)
+            record = parse(text)
             writer.writerow([_cell(record.get(name)) for name in names])
     text_out.flush()
     text_out.detach()
@@ -160,10 +163,12 @@ def _write_parquet(file: IO[bytes], chunks: Callable[[], Iterator[Lines]]) -> No
     try:
         schema = pa.schema([])
         for lines in chunks():
-            table = pa.Table.from_pylist([orjson.loads(text) for text in texts(lines)])
-            schema = pa.unify_schemas([schema, table.schema], promote_options="permissive")
+            records = [orjson.loads(text) for text in texts(lines)]
+            names = dict.fromkeys(name for record in records for name in record)
+            kinds = pa.schema([(name, pa.array([record.get(name) for record in records]).type) for name in names])
+            schema = pa.unify_schemas([schema, kinds], promote_options="permissive")
         with pq.ParquetWriter(file, schema) as writer:
             for lines in chunks():
                 writer.write_table(pa.Table.from_pylist([orjson.loads(text) for text in texts(lines)], schema))
-    except pa.ArrowException as error:
+    except (pa.ArrowException, ValueError) as error:  # ValueError: a number beyond what a table can hold
         raise StoppedError(f"the rows don't fit one table: {error}", "name an output that ends in .jsonl") from None

@@ -4,8 +4,8 @@
 
 Words of scripts that put spaces between them give pairs of neighbouring words; letters of scripts that don't, or that
 glue endings to words (Hangul, Han, kana, Thai ...), give runs of three, whatever stands between them. A single word, or
-one or two such letters, are one shingle. A text without letters or digits has none, and equals nothing. Texts come in
-normalised: NFC and lower case.
+one or two such letters, are one shingle. A text without letters or digits has none, and equals nothing. Texts come in NFC and lower
+case; capitals of ASCII, which need no table, are lowered here.
 """
 
 import unicodedata
@@ -86,7 +86,7 @@ def shingles(data, start, end, classes, out):
         else:
             byte = np.uint64(data[i])
             if byte < 0x80:
-                code = byte
+                code = byte | np.uint64(0x20) if 0x41 <= byte <= 0x5A else byte
                 i += 1
             elif byte < 0xE0:
                 code = ((byte & np.uint64(0x1F)) << np.uint64(6)) | np.uint64(data[i + 1] & 0x3F)

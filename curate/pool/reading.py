@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -98,7 +99,8 @@ def make_work_dir(work_dir: Path) -> None:
     """Make `work_dir` with a `.gitignore` of its own. Raises UsageError where it can't be written."""
     try:
         work_dir.mkdir(parents=True, exist_ok=True)
-        (work_dir / ".gitignore").write_text("*\n")
+        if not (work_dir / ".gitignore").exists():
+            (work_dir / ".gitignore").write_text("*\n")
     except OSError as error:
         remedy = "name a folder that can be written, with --work-dir"
         raise UsageError(f"{work_dir} can't be written: {error.strerror}", remedy) from None
@@ -165,7 +167,7 @@ def _read_blocks(
         if left is not None:
             if left <= 0:
                 break
-            block = block.head(left) if len(block) > left else block
+            block = block.head(left)
             left -= len(block) + len(block.unread)
         done += len(block.data)
         if len(block) >= table.FEW_LINES:
@@ -179,11 +181,13 @@ def _read_blocks(
 
 
 def _sampled(source: Source, options: ReadOptions) -> Iterator[Lines]:
-    """The `sample` records of a source with the smallest hash of seed and place: seeded, the same every time."""
+    """The `sample` records of a source with the smallest hash of seed and position: seeded, the same every time."""
     best = np.zeros(0, dtype=np.uint64)
-    picked: list[Lines] = []
+    picked: list[tuple[Lines, npt.NDArray[np.uint64]]] = []
+    seen = 0
     for lines in read_lines(source, options.max_line):
-        rank = shuffled_rank(lines.numbers, options.seed)
+        rank = shuffled_rank(np.arange(seen, seen + len(lines)), options.seed)
+        seen += len(lines)
         bound = best[-1] if len(best) == options.sample else np.uint64(2**64 - 1)
         near = rank <= bound
         best = np.sort(np.concatenate((best, rank[near])))[: options.sample]
@@ -191,9 +195,10 @@ def _sampled(source: Source, options: ReadOptions) -> Iterator[Lines]:
         parts = [taken.data[a:b] for a, b in zip(taken.starts, taken.ends, strict=True)]
         ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
         starts = ends - [len(part) for part in parts]
-        picked.append(Lines(b"".join(parts), starts.astype(np.int64), ends, taken.numbers, taken.offsets, lines.unread))
-    for lines in picked:
-        yield lines.take(np.flatnonzero(shuffled_rank(lines.numbers, options.seed) <= best[-1]))
+        short = Lines(b"".join(parts), starts.astype(np.int64), ends, taken.numbers, taken.offsets, lines.unread)
+        picked.append((short, rank[near]))
+    for lines, rank in picked:
+        yield lines.take(rank <= best[-1]) if len(lines) else lines
 
 
 class _GroupWriter:
@@ -216,9 +221,13 @@ class _GroupWriter:
     def __enter__(self) -> "_GroupWriter":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._flush()
-        self._writer.close()
+    def __exit__(self, fault: object, *_: object) -> None:
+        if fault is None:
+            self._flush()
+            self._writer.close()
+            return
+        with suppress(OSError, pa.ArrowException):  # after a full disk it can't be closed; the first fault is told
+            self._writer.close()
 
     def write(self, table: pa.Table, sizes: "npt.NDArray[np.int64]") -> None:
         """Add rows; `sizes`: the bytes of each one's line."""
@@ -237,7 +246,7 @@ class _GroupWriter:
 
     def _flush(self) -> None:
         if self._pending:
-            table = pa.concat_tables(self._pending)
+            table = pa.concat_tables(self._pending).combine_chunks()  # else pages depend on how rows came in
             self._writer.write_table(table, row_group_size=len(table))
             self.rows += len(table)
         self._pending, self._rows, self._bytes = [], 0, 0

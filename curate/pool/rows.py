@@ -3,6 +3,7 @@
 `pool.batches(["response"])` gives every row's response in order; `pool.texts(rows, ["prompt"])` those of a few rows.
 """
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -89,18 +90,16 @@ class Pool:
 
     def meta(self, name: str) -> pl.Series:
         """The field `name` of every row's meta: Float64 if every value is a JSON number, else text; null: absent."""
-        path = "$." + name if name.isidentifier() else f'$["{name}"]'
-        parts = [frame["meta"].str.json_path_match(path).alias(name) for frame in self.batches(["meta"])]
-        values = pl.concat(parts) if parts else pl.Series(name, [], dtype=pl.String)
-        numbers = values.cast(pl.Float64, strict=False)
-        if numbers.null_count() == values.null_count() and not self._quoted(name):
-            return numbers
-        return values
-
-    def _quoted(self, name: str) -> bool:
-        """Whether some row's value is text: a number in quotes is text too."""
-        field = '"' + name + '":"'
-        return any(frame["meta"].str.contains(field, literal=True).any() for frame in self.batches(["meta"]))
+        key = orjson.dumps(name).decode() + ":"
+        parts = [pl.Series(name, [], dtype=pl.String)]
+        numeric = True
+        for frame in self.batches(["meta"]):
+            there = frame["meta"].str.contains(key, literal=True)
+            values = [_field(text, name) if here else None for text, here in zip(frame["meta"], there, strict=True)]
+            numeric = numeric and all(value is None or type(value) in (int, float) for value in values)
+            parts.append(pl.Series(name, [_as_text(value) for value in values], dtype=pl.String))
+        column = pl.concat(parts)
+        return column.cast(pl.Float64) if numeric else column
 
     def meta_names(self) -> list[str]:
         """Names of the fields in meta, from the first row group."""
@@ -186,3 +185,16 @@ def _other_side(frame: pl.DataFrame) -> pl.DataFrame:
         rows.append((prompt, response, turns))
     kinds = {name: frame.schema[name] for name in ("prompt", "response", "messages")}
     return frame.with_columns(pl.DataFrame(rows, schema=kinds, orient="row"))
+
+
+def _field(meta: str, name: str) -> Any:
+    try:
+        return orjson.loads(meta).get(name)
+    except orjson.JSONDecodeError:  # a number that no double holds
+        return json.loads(meta, parse_int=float).get(name)
+
+
+def _as_text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return repr(value) if isinstance(value, float) else orjson.dumps(value).decode()

@@ -52,6 +52,39 @@ def raw_lines(draw: Any) -> bytes:
     return line + draw(st.sampled_from([b"", b"", b" ", b"\r"]))
 
 
+RAW_NAMES = [*NAMES.split(), "output", "instruction", r"inst\u0072uction", "", "a.b", r"\"", "\U0001f600"]
+RAW_VALUES = r"""
+    "yes" "" "안녕😀" "\ud83d\ude00" "\ud83d" "\ude00\ud83d" "\ud83d\u0041" "\u00e9\/\b\f\n\r\t\"\\"
+    "\u0000\u001f\u007f" "\x" "\u12g4" "\"
+    null true false nul 0 -0 -0.0 1.50 1e5 1E+400 -2.5e-3 01 .5 1. - 123456789012345678901234567890 NaN -Infinity
+    [] [1,"a",null] [1,] [[1]] {} {"a":1} {"a":1,"a":2} [{}] [{"role":"user"}] [{"role":"user","content":"Hi"}]
+    [{"role":"user","content":"Hi"},{"role":"assistant","content":""},{"role":"user","content":"\ud83d"}]
+    [{"from":"human","value":"Hi"},{"from":"gpt","value":"Hello.","value":""}] [{"from":"system","value":null}]
+"""
+BYTES = [
+    b'"\xff"',
+    b'"\xed\xa0\x80"',
+    b'"\xc0\xaf"',
+    b'"\xf4\x90\x80\x80"',
+    b'"tab\t"',
+    b'"\x7f\xe2\x80\xa8"',
+    b'"two words"',
+]
+PAIR = st.tuples(st.sampled_from(RAW_NAMES), st.sampled_from([*RAW_VALUES.encode().split(), *BYTES]))
+
+
+@st.composite
+def raw_objects(draw: Any) -> bytes:
+    """An object of fields as someone may have spelled them: twice, with half surrogates, numbers of any kind."""
+    space = draw(st.sampled_from([b"", b" ", b"\t\r", b"\xa0"]))
+    fields = [b'"instruction":"Say"', *(b'"%s"%s:%s%s' % (n.encode(), space, space, v) for n, v in draw(FIELDS))]
+    fields = draw(st.permutations(fields))[draw(st.integers(0, 1)) :]
+    return b"{" + space + (space + b"," + space).join(fields) + b"}" + space
+
+
+FIELDS = st.lists(PAIR, max_size=4)
+
+
 def lines_of(texts: list[bytes]) -> Lines:
     ends = np.cumsum([len(text) + 1 for text in texts]) - 1
     starts = ends - [len(text) for text in texts]
@@ -82,9 +115,38 @@ def assert_same(texts: list[bytes], reading: Reading) -> None:
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(raw_lines(), min_size=1, max_size=8), st.sampled_from(READINGS))
+@given(st.lists(raw_lines() | raw_objects(), min_size=1, max_size=8), st.sampled_from(READINGS))
 def test_the_kernels_read_what_their_twin_reads(texts: list[bytes], reading: Reading) -> None:
     assert_same(texts, reading)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"instruction":null,"text":"the text"}',
+        b'{"text":"the text","instruction":null,"output":"yes"}',
+        b'{"question":null,"instruction":"Say"}',
+        b'{"instruction":"Say","output":null,"answer":"yes"}',
+        b'{"instruction":"Say","output":"yes","output":"no"}',
+        b'{"instruction":"Say","x":1,"x":2}',
+        b'{"instruction":"Say","x":"\\ud83d"}',
+        b'{"instruction":"Say","\\u0078":1,"x":2}',
+        b'{"instruction":"Say","label":true}',
+        b'{"instruction":"Say","label":"true"}',
+        b'{"instruction":"Say","x":01}',
+        b'{"instruction":"Say","x":1,}',
+        b'{"instruction":"Say"} {}',
+        b'{"instruction":"Say","history":[["a","b"]]}',
+        b'{"messages":[{"role":"user","content":"Hi"}],"conversations":[{"from":"gpt","value":"Hi"}]}',
+        b'{"messages":[{"role":"user","content":"Hi"}],"label":false}',
+        b'{"messages":[{"role":"user","value":"Hi"}]}',
+        b'{"messages":[{"from":"human","value":"Hi"},{"role":"assistant","content":"Hello."}]}',
+        b'{"instruction":"Say",' + b",".join(b'"f%d":1' % k for k in range(60)) + b"}",
+        b'{"messages":[' + b",".join([b'{"role":"user","content":"Hi"}'] * 300) + b"]}",
+    ],
+)
+def test_what_the_kernels_must_leave_to_their_twin(line: bytes) -> None:
+    assert_same([line], Reading())
 
 
 def test_the_kernels_read_real_files_as_their_twin_does(real_data: Path) -> None:

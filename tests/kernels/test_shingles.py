@@ -37,6 +37,7 @@ def kind(character: str) -> str:
 
 def shingles_of(text: str) -> list[int]:
     """Pairs of neighbouring words, and runs of three dense letters, as hashes."""
+    text = "".join(c.lower() if c.isascii() else c for c in text)
     spaced = "".join(c if kind(c) == "word" else " " for c in text).split()
     words = []
     for word in spaced:

@@ -1,0 +1,234 @@
+"""Killed, interrupted or out of disk at any moment: the same command goes on, to the same bytes."""
+
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import left_behind
+
+ROWS = 30_000
+KILLS = 12
+
+SLOW = """
+import curate.cli.console, curate.measuring
+
+curate.measuring.RANGE = 4096  # more parts, more moments to be killed between two of them
+
+@frozen
+class Slow:
+    '''Measures at leisure, so that it can be disturbed.'''
+    per_row = True
+
+    def measure(self, rows):
+        Path("begun").touch()
+        time.sleep(float(Path("seconds").read_text()))
+        return rows.select(chars=pl.col("response").str.len_chars())
+
+    def decide(self, measures, pool):
+        return within(measures, "chars", high=40)
+"""
+COMMAND = [sys.executable, "-c", "from curate.cli import main; main()", "filter", "raw.jsonl"]
+COMMAND += ["--recipe", "recipe.yaml", "--plugin", "plugged.py"]
+
+
+@pytest.fixture
+def slow(here: Path, plugin: Any) -> Path:
+    """A folder with many rows, and a recipe with a slow step."""
+    chance = random.Random(1)
+    words = ["prime", "수도", "def f(x):\n    return x", "긴 대답 " * 9, ""]
+    with (here / "raw.jsonl").open("w") as file:
+        for k in range(ROWS):
+            row = {"instruction": f"{chance.randrange(ROWS)}?", "output": chance.choice(words)}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n" if k % 997 else "broken\n")
+    (here / "recipe.yaml").write_text("steps: [length, slow, turns, exact-dup]")
+    (here / "seconds").write_text("0.05")
+    plugin(SLOW)
+    return here
+
+
+def expected(slow: Path) -> dict[str, bytes]:
+    """What an undisturbed run leaves behind."""
+    more = ["--work-dir", "undisturbed", "-o", "undisturbed.jsonl"]
+    subprocess.run([*COMMAND, *more], cwd=slow, check=True, capture_output=True)
+    (run,) = (slow / "undisturbed" / "runs").iterdir()
+    return left_behind(run, slow / "undisturbed.jsonl")
+
+
+def finish(slow: Path, *more: str, work: str = ".curate", output: str = "curated.jsonl") -> dict[str, bytes]:
+    """What the same command leaves behind once it may finish; there must be one run and nothing half written."""
+    ran = subprocess.run([*COMMAND, *more], cwd=slow, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    (run,) = (slow / work / "runs").iterdir()
+    assert not list(slow.rglob("*.tmp"))
+    return left_behind(run, slow / output)
+
+
+def test_killed_at_any_moment_the_same_command_goes_on(slow: Path) -> None:
+    began = time.monotonic()
+    wanted = expected(slow)
+    seconds = time.monotonic() - began
+    kills, chance = 0, random.Random()
+    while kills < KILLS:
+        # the first half anywhere, the second half late, where what was done before is skipped
+        process = subprocess.Popen(COMMAND, cwd=slow, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(seconds * chance.uniform(0.15, 0.9))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            kills += 1
+            assert process.wait() == -signal.SIGKILL
+            continue
+        assert process.returncode == 0  # it came to its end before it could be killed: from the start once more
+        shutil.rmtree(slow / ".curate")
+        (slow / "curated.jsonl").unlink()
+    assert finish(slow) == wanted
+
+
+def interrupted(slow: Path, times: int = 1) -> tuple[int, float, str]:
+    """Status, seconds and messages of a run that gets Ctrl-C while its slow step measures."""
+    process = subprocess.Popen(COMMAND, cwd=slow, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not (slow / "begun").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    began = time.monotonic()
+    for _ in range(times):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    _, said = process.communicate(timeout=30)
+    return process.returncode, time.monotonic() - began, said
+
+
+def test_ctrl_c_finishes_what_is_in_work_and_the_same_command_goes_on(slow: Path) -> None:
+    (slow / "seconds").write_text("0.3")
+    status, seconds, said = interrupted(slow)
+    assert (status, seconds < 10) == (130, True)
+    assert "stopping: finishing what is in work, at most 10 s (Ctrl-C again stops at once)" in said
+    assert "error: stopped; what was finished is kept\n  -> run the same command again to go on" in said
+    assert not (slow / "curated.jsonl").exists()
+    done = len(list(slow.glob(".curate/pools/*/measures/slow-*/part-*.parquet")))
+    assert done >= 1
+    (slow / "seconds").write_text("0")
+    assert finish(slow) == expected(slow)
+
+
+@pytest.mark.parametrize(("times", "drain"), [(1, 1), (2, 60)])
+def test_ctrl_c_never_waits_for_a_filter_that_hangs(slow: Path, plugin: Any, times: int, drain: int) -> None:
+    plugin(SLOW + f"\ncurate.cli.console.DRAIN_SECONDS = {drain}\n")
+    (slow / "seconds").write_text("60")
+    status, seconds, _ = interrupted(slow, times)
+    assert (status, seconds < 8) == (130, True)
+    (slow / "seconds").write_text("0")
+    finish(slow)
+
+
+def mounted(*arguments: str) -> None:
+    """Mount, where that is allowed; else the test is skipped."""
+    if os.geteuid() or subprocess.run(["mount", *arguments], capture_output=True, check=False).returncode:
+        pytest.skip("mounting a file system is not allowed here")
+
+
+@pytest.fixture
+def small_disk(slow: Path) -> Iterator[Path]:
+    """A file system of 24 MB."""
+    disk = slow / "disk"
+    disk.mkdir()
+    mounted("-t", "tmpfs", "-o", "size=24m", "none", str(disk))
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_full_disk_is_said_and_after_making_room_the_same_command_finishes(slow: Path, small_disk: Path) -> None:
+    (slow / "seconds").write_text("0")
+    wanted = expected(slow)
+    more = ["--work-dir", "disk/.curate", "-o", "disk/curated.jsonl"]
+    full = 0
+    for free in (0.1, 1.0, 2.2, 3.0, 4.0, 5.0):  # megabytes; the disk fills up at another place each time
+        used = sum(f.stat().st_size for f in small_disk.rglob("*") if f.is_file())
+        (small_disk / "ballast").write_bytes(bytes(max(0, int((24 - free) * (1 << 20)) - used)))
+        ran = subprocess.run([*COMMAND, *more], cwd=slow, capture_output=True, text=True, check=False)
+        (small_disk / "ballast").unlink()
+        assert ran.returncode in (0, 1), ran.stderr
+        if ran.returncode == 0:
+            break
+        full += 1
+        assert "error: the disk is full (" in ran.stderr
+        assert "  -> make room, then run the same command again: what was finished is kept" in ran.stderr
+        assert "Traceback" not in ran.stderr
+        assert not (small_disk / "curated.jsonl").exists()
+    assert full >= 3
+    if ran.returncode == 0:
+        (run,) = (small_disk / ".curate" / "runs").iterdir()
+        assert not list(small_disk.rglob("*.tmp"))
+        assert left_behind(run, small_disk / "curated.jsonl") == wanted
+    else:
+        assert finish(slow, *more, work="disk/.curate", output="disk/curated.jsonl") == wanted
+
+
+@pytest.mark.parametrize("size", [1_000, 100_000, 400_000])
+def test_a_file_that_may_not_grow_stops_the_run_and_it_goes_on_later(slow: Path, size: int) -> None:
+    (slow / "seconds").write_text("0")
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    ran = subprocess.run(COMMAND, cwd=slow, capture_output=True, text=True, check=False, preexec_fn=limit)  # noqa: PLW1509
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+    assert "File too large" in ran.stderr
+    assert "  -> mend that, then run the same command again: what was finished is kept" in ran.stderr
+    finish(slow)
+
+
+@pytest.fixture
+def read_only(slow: Path) -> Iterator[Path]:
+    """A folder that can't be written, even by root."""
+    folder = slow / "locked"
+    folder.mkdir()
+    if os.geteuid():
+        folder.chmod(0o500)
+        yield folder
+        folder.chmod(0o700)
+        return
+    mounted("--bind", str(folder), str(folder))
+    subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_folder_that_can_not_be_written_is_said_before_any_work(slow: Path, read_only: Path) -> None:
+    for more, message in (
+        (["--work-dir", "locked"], "error: locked can't be written: Read-only file system"),
+        (["--work-dir", "locked/.curate"], "error: locked/.curate can't be written: Read-only file system"),
+        (["-o", "locked/curated.jsonl"], "error: locked can't be written\n  -> name another place with -o"),
+    ):
+        ran = subprocess.run([*COMMAND, *more], cwd=slow, capture_output=True, text=True, check=False)
+        assert ran.returncode == 2
+        assert message.replace("Read-only file system", "") in ran.stderr
+        assert not (slow / "begun").exists()
+        assert not (slow / "curated.jsonl").exists()
+
+
+def test_an_output_folder_that_is_gone_when_it_is_needed_costs_only_the_writing(slow: Path) -> None:
+    (slow / "seconds").write_text("0.3")
+    (slow / "out").mkdir()
+    process = subprocess.Popen([*COMMAND, "-o", "out/c.jsonl"], cwd=slow, stderr=subprocess.PIPE, text=True)
+    while not (slow / "begun").exists():
+        time.sleep(0.01)
+    (slow / "out").rmdir()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "No such file or directory" in said
+    assert "Traceback" not in said
+    (slow / "out").mkdir()
+    ran = subprocess.run([*COMMAND, "-o", "out/c.jsonl", "--json"], cwd=slow, capture_output=True, check=True)
+    assert [step["measured"] for step in json.loads(ran.stdout)["by_step"]] == [0, 0, 0, 0]
