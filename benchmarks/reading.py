@@ -12,11 +12,10 @@ import argparse
 import json
 import os
 import random
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
+
+from processes import measure
 
 POLARS = "import sys, polars as pl; print(len(pl.read_ndjson(sys.argv[1])))"
 DATASETS = (
@@ -52,29 +51,6 @@ def write_corpus(path: Path, rows: int, *, unusual_every: int = 0) -> None:
                 "output": " ".join(drawn[asked:]) + ".\n",
             }
             file.write(json.dumps(record) + "\n")
-
-
-def measure(code: str, *arguments: str) -> tuple[float, float, int]:
-    """CPU seconds, wall seconds and peak anonymous bytes of `python -c code arguments`."""
-    began = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    peak = 0
-    status = Path(f"/proc/{process.pid}/status")
-    while True:
-        pid, ended, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            break
-        try:
-            text = status.read_text()
-            peak = max(peak, int(text.partition("RssAnon:")[2].split()[0]) * 1024)
-        except (OSError, IndexError):
-            pass
-        time.sleep(0.01)
-    if ended:
-        raise SystemExit(process.stderr.read().decode() if process.stderr else "failed")
-    return usage.ru_utime + usage.ru_stime, time.monotonic() - began, peak
 
 
 def help_cost(*arguments: str) -> float:

@@ -96,7 +96,8 @@ class _Conversion:
             for block in read_lines(source, self.options.max_line):
                 self.working.check()
                 if left is not None:
-                    block, left = block.head(left), left - min(left, len(block))
+                    block = block.head(left)
+                    left -= len(block) + len(block.unread)
                 done, unread = self._convert(block)
                 if not self._counted:
                     self.records += len(block) + len(block.unread)

@@ -54,7 +54,7 @@ class Found:
 
 
 def normalised(texts: pl.Series) -> pl.Series:
-    """Texts as the kernels read them: in NFC and lower case, unless all is ASCII, which is so already or is lowered there."""
+    """Texts as the kernels read them: NFC and lower case; where all is ASCII, the kernel lowers it."""
     if texts.str.len_bytes().sum() == texts.str.len_chars().sum():
         return texts
     return texts.str.normalize("NFC").str.to_lowercase()

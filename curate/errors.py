@@ -31,6 +31,10 @@ class StoppedError(CurateError):
     """A run that stopped midway: what was finished is kept, and the same command goes on (exit status 1)."""
 
 
+class NothingKeptError(StoppedError):
+    """A step dropped every row: the same command decides anew, since a filter may have been mended meanwhile."""
+
+
 class InterruptedRun(CurateError):
     """A person pressed Ctrl-C: what was finished is kept, and the same command goes on (exit status 130)."""
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from curate.errors import CurateError, StoppedError, UsageError
+from curate.errors import CurateError, NothingKeptError, StoppedError, UsageError
 from curate.formats.sources import COMPRESSIONS, sources_of
 from curate.formats.writing import check_output
 from curate.ledger import Mask, RunDirectory, drops, kept_rows, read_ledger
@@ -111,7 +111,9 @@ def filter(
     found = _recipe(recipe, set, keep, exclude, seed, extra)
     options = read_options(format, map, max_line, limit)
     check_output(out)
-    _check_inputs(files, found, work)
+    check_inputs(files, work)
+    if compared := [file for step in found.steps for file in getattr(step.filter, "exclude", ())]:
+        check_inputs(compared, work)
     refuse_same_file(files, out)
     make_work_dir(work)
     began = time.monotonic()
@@ -125,8 +127,8 @@ def filter(
             try:
                 steps = execute(run, pool, found, working)
                 write_outputs(run, pool, out, working)
-            except BaseException:
-                run.write_facts({**facts, "status": "stopped"})
+            except BaseException as error:
+                run.write_facts({**facts, "status": "empty" if isinstance(error, NothingKeptError) else "stopped"})
                 raise
             summary = summarise(run, pool, steps, out, time.monotonic() - began)
             run.write_facts({**facts, "status": "done", "summary": summary.as_dict()})
@@ -166,10 +168,9 @@ def dry_run(
             yield Result(summarise(run, pool, steps, Path(), time.monotonic() - began), run, pool)
 
 
-def _check_inputs(files: Sequence[Input], recipe: Recipe, work: Path) -> None:
-    """Refuse, before anything is written, what is no file among the inputs and what steps compare with."""
-    compared = [file for step in recipe.steps for file in getattr(step.filter, "exclude", ())]
-    wrong = [file for file in (*files, *compared) if str(file) != "-" and not Path(file).is_file()]
+def check_inputs(files: Sequence[Input], work: Path) -> None:
+    """Refuse what is no file before anything is written. Raises InputError or UsageError."""
+    wrong = [file for file in files if str(file) != "-" and not Path(file).is_file()]
     if wrong or not files:
         sources_of(wrong, work / "stdin")  # says what is wrong with them
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from curate.filtering import disk_faults, read_options
+from curate.filtering import check_inputs, disk_faults, read_options
 from curate.measuring import Measures
 from curate.pool import Pool, make_work_dir, read_pool
 from curate.recipe import load_recipe
@@ -82,6 +82,7 @@ def inspect(
     """Look at all rows of some files. Raises as `curate.filter` does."""
     files = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     working, work = working or Working(), Path(work_dir)
+    check_inputs(files, work)
     make_work_dir(work)
     with disk_faults(work):
         pool = read_pool(files, work, read_options(format, map, max_line, limit), working=working)

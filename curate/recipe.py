@@ -183,7 +183,8 @@ def load_recipe(
         if exclude and "exclude" in fields:
             values["exclude"] = list(exclude)
     if exclude and not any("exclude" in parameters(load_filter(f, plugins)) for f, _, _ in given):
-        able = [n for n in filter_names(plugins) if "exclude" in parameters(load_filter(n, plugins))]
+        known = [*built_in_filters(), *(plugins or {})]
+        able = [n for n in known if "exclude" in parameters(load_filter(n, plugins))]
         raise UsageError(f"no step of {name} can take --exclude", f"filters that can: {', '.join(able)}")
     return _recipe(text, given, file.stem, plugins)
 

@@ -14,6 +14,7 @@ import orjson
 import xxhash
 
 MAX_DEPTH = 200
+MAX_CAUSE = 1000
 ROLES = {
     "system": "system",
     "user": "user",
@@ -72,6 +73,10 @@ class Row:
 
 class UnreadableRecord(ValueError):
     """A record of which no row can be made; the text is the cause, as people read it in `rejected.jsonl`."""
+
+    def __init__(self, cause: str) -> None:
+        # it may quote a name out of the record, which may be as long as the record, and no text
+        super().__init__(cause[:MAX_CAUSE].encode("utf-8", "backslashreplace").decode())
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import polars as pl
 import xxhash
 
 from curate import __version__
-from curate.errors import StoppedError, UsageError
+from curate.errors import NothingKeptError, StoppedError, UsageError
 from curate.formats.lines import Lines
 from curate.formats.sources import Source, sources_of
 from curate.formats.writing import lines_at, texts, write_lines
@@ -68,6 +68,10 @@ class Summary:
         return asdict(self)
 
 
+UNFINISHED = ("running", "stopped")
+"""What `run.json` says of a run that the same command continues; the others are `done` and `empty`."""
+
+
 @contextmanager
 def open_run(
     work_dir: Path, pool: Pool, recipe: Recipe, *, seed: int = 0, fresh: bool = False, plugins: Sequence[Path] = ()
@@ -85,7 +89,7 @@ def open_run(
     for path in unfinished:
         run = RunDirectory(path)
         with _locked(path) as mine:
-            if mine and (path / "run.json").exists() and run.facts["key"] == key and run.facts["status"] != "done":
+            if mine and (path / "run.json").exists() and run.facts["key"] == key and run.facts["status"] in UNFINISHED:
                 yield run
                 return
     started = datetime.now()
@@ -158,7 +162,7 @@ def pool_of(run: RunDirectory, work_dir: Path) -> Pool:
 def execute(run: RunDirectory, pool: Pool, recipe: Recipe, working: Working) -> list[StepSummary]:
     """Take the steps in order over the rows still alive and write each one's part of the ledger.
 
-    Raises StoppedError when a step keeps nothing: what it decided is kept, so that `why` can tell.
+    Raises NothingKeptError when a step keeps nothing: what it decided is kept, so that `why` can tell.
     """
     alive = np.ones(len(pool), dtype=np.bool_)
     measured: dict[str, Measures] = {}
@@ -191,7 +195,7 @@ def execute(run: RunDirectory, pool: Pool, recipe: Recipe, working: Working) -> 
         )
         summaries.append(summary)
         if not alive.any():
-            raise StoppedError(
+            raise NothingKeptError(
                 f"step {step.name} dropped all {len(reached):,} rows that reached it; nothing was written\n"
                 f"  for example {pool.place(gone['row'][0])}  {gone['reason'][0]}",
                 f"loosen it: --set {step.name}.PARAM=VALUE (see `curate filters show {step.filter_name}`)",

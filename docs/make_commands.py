@@ -16,7 +16,7 @@ Made by `make docs` from `curate COMMAND --help`; don't edit.
 def page() -> str:
     """The reference of every command, as Markdown."""
     os.environ["COLUMNS"] = "100"
-    context = click.Context(root, info_name="curate")
+    context = click.Context(root, info_name="curate", **root.context_settings)
     parts = [HEAD, _section(root, context)]
     for name in COMMANDS:
         command = root.get_command(context, name)

@@ -112,7 +112,8 @@ def test_one_file_may_define_several_filters_and_take_the_place_of_a_built_in(fi
     file = plugin("""
         @frozen
         class Length:
-            def decide(self, measures, pool): return measures.select("row", verdict=pl.lit("keep"), reason=pl.lit("mine"))
+            def decide(self, measures, pool):
+                return measures.select("row", verdict=pl.lit("keep"), reason=pl.lit("mine"))
         @frozen
         class KoreanOnly:
             def measure(self, rows): return rows.select(hangul=pl.col("response").str.contains(r"\\p{Hangul}"))

@@ -12,7 +12,7 @@ import pytest
 
 from curate.errors import InputError, UsageError
 from curate.formats import lines
-from curate.pool import Pool, ReadOptions, reading, read_pool
+from curate.pool import Pool, ReadOptions, read_pool, reading
 from curate.pool import table as table_module
 from curate.records import Reading
 from curate.working import Working

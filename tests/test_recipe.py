@@ -1,4 +1,4 @@
-"""Recipes: every way in which one can be wrong is refused before work, with what is known; a right one can be run again."""
+"""Recipes: every way to be wrong is refused before work, with what is known; a right one can be run again."""
 
 import re
 from pathlib import Path
@@ -50,7 +50,7 @@ ROWS = [
         ("steps: [[length]]", "recipe.yaml, step 1 is ['length']", "write the filter's name"),
         ("steps: [5]", "recipe.yaml, step 1 is 5", "write the filter's name"),
         ("steps: [{5: {}}]", "no filter is called 5", "known: "),
-        ("steps: []", "recipe.yaml has no list of steps", "it should read like this:\nname: thousand\nsteps:\n  - length"),
+        ("steps: []", "recipe.yaml has no list of steps", "it should read like this:\nname: thousand\nsteps:\n  - length"),  # noqa: E501
         ("steps: length", "recipe.yaml has no list of steps", "it should read like this"),
         ("", "recipe.yaml has no list of steps", "it should read like this"),
         ("- length", "recipe.yaml has no list of steps", "it should read like this"),
@@ -146,7 +146,7 @@ def test_exclude_needs_a_step_that_can(filtered: Any) -> None:
 
 
 def test_a_file_to_exclude_that_is_not_there_is_refused_before_anything_is_written(here: Path, filtered: Any) -> None:
-    with pytest.raises(Exception, match="had.jsonl does not exist") as refused:
+    with pytest.raises(Exception, match=r"had\.jsonl does not exist") as refused:
         filtered(ROWS, "exact-dup", exclude=["had.jsonl"])
     assert refused.value.exit_status == 2  # type: ignore[attr-defined]
     assert not (here / ".curate" / "pools").exists()

@@ -74,20 +74,21 @@ def finish(slow: Path, *more: str, work: str = ".curate", output: str = "curated
 
 
 def test_killed_at_any_moment_the_same_command_goes_on(slow: Path) -> None:
-    began = time.monotonic()
     wanted = expected(slow)
+    began = time.monotonic()
+    assert finish(slow, "--fresh", "--work-dir", "timed", work="timed") == wanted
     seconds = time.monotonic() - began
     kills, chance = 0, random.Random()
     while kills < KILLS:
-        # the first half anywhere, the second half late, where what was done before is skipped
+        # what was done before is skipped, so that the same delay comes to later and later moments
         process = subprocess.Popen(COMMAND, cwd=slow, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             process.wait(seconds * chance.uniform(0.15, 0.9))
         except subprocess.TimeoutExpired:
             process.kill()
-            kills += 1
-            assert process.wait() == -signal.SIGKILL
-            continue
+            if process.wait() == -signal.SIGKILL:
+                kills += 1
+                continue
         assert process.returncode == 0  # it came to its end before it could be killed: from the start once more
         shutil.rmtree(slow / ".curate")
         (slow / "curated.jsonl").unlink()
@@ -152,7 +153,7 @@ def test_a_full_disk_is_said_and_after_making_room_the_same_command_finishes(slo
     wanted = expected(slow)
     more = ["--work-dir", "disk/.curate", "-o", "disk/curated.jsonl"]
     full = 0
-    for free in (0.1, 1.0, 2.2, 3.0, 4.0, 5.0):  # megabytes; the disk fills up at another place each time
+    for free in (0.1, 1.5, 3.0, 4.5):  # megabytes; the disk fills up at another place each time
         used = sum(f.stat().st_size for f in small_disk.rglob("*") if f.is_file())
         (small_disk / "ballast").write_bytes(bytes(max(0, int((24 - free) * (1 << 20)) - used)))
         ran = subprocess.run([*COMMAND, *more], cwd=slow, capture_output=True, text=True, check=False)
@@ -165,7 +166,7 @@ def test_a_full_disk_is_said_and_after_making_room_the_same_command_finishes(slo
         assert "  -> make room, then run the same command again: what was finished is kept" in ran.stderr
         assert "Traceback" not in ran.stderr
         assert not (small_disk / "curated.jsonl").exists()
-    assert full >= 3
+    assert full >= 2
     if ran.returncode == 0:
         (run,) = (small_disk / ".curate" / "runs").iterdir()
         assert not list(small_disk.rglob("*.tmp"))
@@ -181,7 +182,7 @@ def test_a_file_that_may_not_grow_stops_the_run_and_it_goes_on_later(slow: Path,
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
-    ran = subprocess.run(COMMAND, cwd=slow, capture_output=True, text=True, check=False, preexec_fn=limit)  # noqa: PLW1509
+    ran = subprocess.run(COMMAND, cwd=slow, capture_output=True, text=True, check=False, preexec_fn=limit)
     assert ran.returncode == 1
     assert "Traceback" not in ran.stderr
     assert "File too large" in ran.stderr

@@ -22,6 +22,8 @@ class Commands(click.Group):
         if name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"curate.cli.{name}").command
+        for option, parameter in options_of(command).items():
+            parameter.envvar = f"CURATE_{name}_{option}".upper()
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -31,6 +33,12 @@ class Commands(click.Group):
 
             ctx.fail(f"no command is called {args[0]}; {nearest(args[0], list(COMMANDS))}")
         return super().resolve_command(ctx, args)
+
+
+def options_of(command: click.Command) -> dict[str, click.Option]:
+    """The options of a command as `curate.toml` and the environment name them: `--work-dir` is `work_dir`."""
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    return {max(option.opts, key=len).lstrip("-").replace("-", "_"): option for option in options}
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -55,7 +63,8 @@ def root(ctx: click.Context) -> None:
     if ctx.invoked_subcommand:
         from curate.cli.settings import default_map
 
-        ctx.default_map = default_map()
+        command = root.get_command(ctx, ctx.invoked_subcommand)
+        ctx.default_map = default_map(ctx.invoked_subcommand, options_of(command)) if command else None
 
 
 def main() -> None:
@@ -77,6 +86,8 @@ def main() -> None:
 
         if not isinstance(error, CurateError):
             raise
-        first, *rest = error.message.splitlines()
-        click.echo("\n".join([f"error: {first}", *rest, *([f"  -> {error.remedy}"] if error.remedy else [])]), err=True)
+        from curate.cli.text import safe_lines
+
+        remedy = f"\n  -> {error.remedy}" if error.remedy else ""
+        click.echo(safe_lines(f"error: {error.message}{remedy}"), err=True)
         sys.exit(error.exit_status)

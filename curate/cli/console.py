@@ -16,18 +16,13 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 from rich.text import Text
 
+from curate.cli.text import safe, safe_lines
 from curate.run import Summary
 from curate.working import Working
 
 DRAIN_SECONDS = 10
 LINE_SECONDS = 5
 WIDTH = 80
-
-
-def safe(text: str, limit: int = 200) -> str:
-    """A row's text for a terminal: on one line, without control characters or direction overrides, cut at `limit`."""
-    shown = "".join(c if c.isprintable() else ("⏎" if c == "\n" else " ") for c in text[: limit + 1])
-    return shown if len(text) <= limit else shown[:limit] + "…"
 
 
 def amount(stage: str, value: float) -> str:
@@ -48,7 +43,7 @@ class Screen:
 
     def notice(self, text: str) -> None:
         """Say something a person should know."""
-        self.console.print(Text(text))
+        self.console.print(Text(safe_lines(text)))
 
     def report(self, stage: str, done: int, total: int) -> None:
         """Show how far a stage is; called from any thread."""

@@ -77,6 +77,7 @@ def command(
 
 
 def _closing_words(summary: Any, dry_run: bool, work_dir: str) -> list[str]:
+    import shlex
     from pathlib import Path
 
     if dry_run:
@@ -92,12 +93,12 @@ def _closing_words(summary: Any, dry_run: bool, work_dir: str) -> list[str]:
         )
     if example := next((step.example for step in summary.by_step if step.example), None):
         lines.append(f"every dropped row, with its reason: {Path(work_dir) / 'runs' / summary.run / 'dropped.jsonl'}")
-        lines.append(f"one of them explained: curate why {example['at']}")
+        lines.append(f"one of them explained: curate why {shlex.quote(example['at'])}")
     return lines
 
 
 def _examples(result: Any) -> list[str]:
-    from curate.cli.console import safe
+    from curate.cli.text import safe
 
     lines = []
     for (step,), rows in result.dropped.group_by("step", maintain_order=True):

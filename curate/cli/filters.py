@@ -12,11 +12,15 @@ def command(ctx: click.Context) -> None:
         from rich.text import Text
 
         from curate.cli.console import stdout
+        from curate.errors import UsageError
         from curate.recipe import filter_names, load_filter
 
         table = Table(box=None, pad_edge=False, show_header=False)
         for name, origin in sorted(filter_names().items()):
-            about = (load_filter(name).__doc__ or "").partition("\n")[0]
+            try:
+                about = (load_filter(name).__doc__ or "").partition("\n")[0]
+            except UsageError as error:  # one broken package hides no other filter
+                about = error.message
             table.add_row(Text(name, style="bold"), Text(about if origin == "built-in" else f"{about} ({origin})"))
         stdout().print(table)
 

@@ -40,14 +40,14 @@ def command(inputs: tuple[str, ...], as_json: bool, seed: int, work_dir: str, **
 
 
 def _show(found: Any) -> None:
-    from curate.cli.console import safe
+    from curate.cli.text import safe
 
     for source in found.sources:
         shapes = ", ".join(f"{count:,} {shape}" for shape, count in source["shapes"].items())
-        click.echo(f"{source['source']}: {source['rows']:,} rows ({shapes or 'none could be read'})")
+        click.echo(f"{safe(source['source'])}: {source['rows']:,} rows ({shapes or 'none could be read'})")
     click.echo(f"{found.records:,} records, {found.rows:,} rows, {found.rejected:,} could not be read")
     for record in found.unreadable:
-        click.echo(f"  {record['source']}:{record['line']}  {safe(record['cause'])}")
+        click.echo(f"  {safe(record['source'])}:{record['line']}  {safe(record['cause'])}")
     click.echo(f"\nabout {found.tokens:,} tokens; characters:")
     click.echo(f"  {'':10}{'min':>9}{'25 %':>9}{'median':>9}{'75 %':>9}{'max':>11}{'mean':>10}")
     for side, n in found.lengths.items():
@@ -65,6 +65,6 @@ def _show(found: Any) -> None:
         click.echo(f"\nother fields: {safe(', '.join(found.fields), 300)}")
     click.echo("\nexamples:")
     for row in found.examples:
-        click.echo(f"  {row['source']}:{row['line']}")
+        click.echo(f"  {safe(row['source'])}:{row['line']}")
         click.echo(f"    {safe(row['prompt'], 150)}")
         click.echo(f"    -> {safe(row['response'] if row['response'] is not None else '(no response)', 150)}")

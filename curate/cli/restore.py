@@ -5,7 +5,7 @@ import click
 from curate.cli.options import WORK_DIR, with_options
 
 
-@click.command("restore")
+@click.command("restore", context_settings={"ignore_unknown_options": True})  # a row of standard input is -:42
 @click.argument("rows", nargs=-1, metavar="[ROW]...")
 @click.option("--step", "steps", multiple=True, help="Every row that this step dropped.")
 @click.option("--where", metavar="SQL", help="Rows for which this holds: \"step = 'length' AND value > 5\".")

@@ -17,7 +17,8 @@ def command(ctx: click.Context, work_dir: str) -> None:
         from rich.table import Table
         from rich.text import Text
 
-        from curate.cli.console import safe, stdout
+        from curate.cli.console import stdout
+        from curate.cli.text import safe
         from curate.ledger import run_directories
 
         runs = run_directories(Path(work_dir))
@@ -34,7 +35,7 @@ def command(ctx: click.Context, work_dir: str) -> None:
             sums = facts.get("summary", {})
             numbers = [f"{sums[name]:,}" if sums else "" for name in ("kept", "rows_in")]
             inputs = " ".join(safe(source["name"], 40) for source in facts["inputs"])
-            table.add_row(run.name, facts["recipe"]["name"], facts["status"], *numbers, Text(inputs))
+            table.add_row(run.name, Text(safe(facts["recipe"]["name"])), facts["status"], *numbers, Text(inputs))
         stdout().print(table)
 
 

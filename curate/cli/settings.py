@@ -5,6 +5,7 @@ recipe = "longest"
 work_dir = "/big/disk/.curate"
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ import click
 FILE = "curate.toml"
 
 
-def default_map() -> dict[str, Any] | None:
-    """The tables of the nearest `curate.toml`, one per command. Raises click.UsageError where it can't be read."""
+def default_map(command: str, options: Mapping[str, click.Option]) -> dict[str, Any] | None:
+    """The table of `command` in the nearest `curate.toml`, by parameter. Raises click.UsageError for what it can't be.
+
+    `options`: those of the command, by the names that the file gives them.
+    """
     found = next((f / FILE for f in (Path.cwd(), *Path.cwd().parents) if (f / FILE).is_file()), None)
     if found is None:
         return None
@@ -29,4 +33,10 @@ def default_map() -> dict[str, Any] | None:
     for name, table in tables.items():
         if name not in COMMANDS or not isinstance(table, dict):
             raise click.UsageError(f"{found}: {name} is no table of a command; known: {', '.join(COMMANDS)}")
-    return {name: {key.replace("-", "_"): value for key, value in table.items()} for name, table in tables.items()}
+    given = {key.replace("-", "_"): value for key, value in tables.get(command, {}).items()}
+    for key in given:
+        if key not in options:
+            from curate.errors import nearest
+
+            raise click.UsageError(f"{found}: {command} has no option {key}; {nearest(key, list(options))}")
+    return {command: {str(options[key].name): value for key, value in given.items()}}

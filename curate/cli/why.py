@@ -7,7 +7,7 @@ import click
 from curate.cli.options import WORK_DIR, with_options
 
 
-@click.command("why")
+@click.command("why", context_settings={"ignore_unknown_options": True})  # a row of standard input is -:42
 @click.argument("row")
 @click.option("--run", "run_name", metavar="NAME", help="Which run (default: the last that finished).")
 @click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
@@ -38,11 +38,12 @@ def command(row: str, run_name: str | None, as_json: bool, work_dir: str) -> Non
 def _show(explanation: Any, run: str) -> None:
     from rich.text import Text
 
-    from curate.cli.console import safe, stdout
+    from curate.cli.console import stdout
+    from curate.cli.text import safe
 
     console = stdout()
     fate = ("kept", "bold green") if explanation.kept else ("dropped", "bold red")
-    console.print(Text.assemble((explanation.place, "bold"), "  ", fate, f" in run {run}"), soft_wrap=True)
+    console.print(Text.assemble((safe(explanation.place), "bold"), "  ", fate, f" in run {run}"), soft_wrap=True)
     console.print(Text(f"  row       row:{explanation.row}, id {explanation.id}"))
     console.print(Text(f"  prompt    {safe(explanation.prompt)}"))
     console.print(Text(f"  response  {safe(explanation.response) if explanation.response is not None else '(none)'}"))
@@ -65,7 +66,7 @@ def _show(explanation: Any, run: str) -> None:
 
 
 def _value(value: Any) -> str:
-    from curate.cli.console import safe
+    from curate.cli.text import safe
 
     if value is None:
         return "absent"
@@ -75,9 +76,9 @@ def _value(value: Any) -> str:
 def _show_rival(console: Any, rival: Any) -> None:
     from rich.text import Text
 
-    from curate.cli.console import safe
+    from curate.cli.text import safe
 
-    console.print(Text(f"  rival     {rival.name} at {rival.place}"))
+    console.print(Text(f"  rival     {safe(rival.name)} at {safe(rival.place)}"))
     if all(sign == " " for sign, _ in rival.diff):
         console.print(Text(f"    the same text: {safe(rival.prompt, 100)}"))
         return

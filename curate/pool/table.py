@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 FEW_LINES = 1000
 """A block of fewer lines is read without the kernel, whose loading takes longer than they do."""
 
-MAX_CAUSE = 1000
-"""Characters of a cause."""
-
 _TURN = pa.struct([("role", pa.string()), ("content", pa.large_string()), ("extra", pa.large_string())])
 SCHEMA = pa.schema(
     [
@@ -127,9 +124,7 @@ class _Part:
 def _rejected(record: Unread, number: int) -> dict[str, Any]:
     head = record.head.decode("utf-8", "backslashreplace")
     place = {"offset": record.offset, "length": record.length} if record.offset is not None else {}
-    # a cause may quote a name out of the record, which may be anything
-    cause = record.cause[:MAX_CAUSE].encode("utf-8", "backslashreplace").decode()
-    return {"source": number, "line": record.line, **place, "cause": cause, "head": head}
+    return {"source": number, "line": record.line, **place, "cause": record.cause, "head": head}
 
 
 def _read_one_by_one(

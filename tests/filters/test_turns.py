@@ -90,10 +90,7 @@ def test_plain_text_is_one_turn_in_order(reasons: Any) -> None:
 def test_turns_are_counted_without_the_system(
     reasons: Any, turns: str, parameters: dict[str, Any], reason: str | None
 ) -> None:
-    stays = conversation("u a u")
-    parameters = parameters if "min_turns" not in parameters or parameters["min_turns"] < 9 else parameters
-    if parameters.get("min_turns") == 9:
-        stays = conversation("u a u a u a u a u")
+    stays = conversation("u a u a u a u a u" if parameters == {"min_turns": 9} else "u a u")
     assert reasons([conversation(turns), stays], {"turns": parameters}) == [reason, None]
 
 

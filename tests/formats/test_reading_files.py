@@ -1,7 +1,9 @@
 """Every kind of file gives the same rows; every kind of damage is one line of `rejected.jsonl`, and stops nothing."""
 
 import gzip
+import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -10,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
@@ -51,12 +55,18 @@ def test_each_format_gives_the_same_rows_and_ids(here: Path) -> None:
     Path("j.jsonl").write_bytes(PLAIN.replace(b"\n", b"\n\n").rstrip())
     Path("k.json").write_bytes(PLAIN)
     Path("l.txt").write_text(json.dumps(ROWS))
+    Path("m.json").write_text("".join(map(json.dumps, ROWS)))
+    Path("n.csv").write_bytes(b"\xef\xbb\xbf" + Path("f.csv").read_bytes())
+    Path("o.csv.gz").write_bytes(gzip.compress(Path("f.csv").read_bytes()))
+    Path("p.parquet.copy").write_bytes(Path("h.parquet").read_bytes())
+    Path("q.jsonl").write_bytes(gzip.compress(PLAIN))
+    Path("r.json.zst").write_bytes(zstandard.compress(Path("d.json").read_bytes()))
     files = sorted(Path().glob("?.*"))
-    assert len(files) == 12
+    assert len(files) == 18
     pool = pool_of(*files)
     assert rejected(pool) == []
     ids = pool.column("id").to_list()
-    assert ids == ids[:3] * 12
+    assert ids == ids[:3] * 18
     frame = pl.concat(pool.batches(["prompt", "response", "meta"]))
     assert frame["prompt"].to_list()[:3] == [
         ROWS[0]["instruction"],
@@ -82,6 +92,59 @@ def test_lines_are_counted_as_an_editor_counts_them(here: Path) -> None:
         ("c.csv", 2),
         ("c.csv", 4),
     ]
+
+
+def test_standard_input_and_pipes_are_read_as_files_are(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("raw.jsonl").write_bytes(PLAIN)
+    expected = pool_of("raw.jsonl")
+    for data in (PLAIN, gzip.compress(PLAIN), json.dumps(ROWS, indent=1).encode()):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        pool = pool_of("-")
+        assert pool.column("id").to_list() == expected.column("id").to_list()
+        assert pool.place(0).startswith("-:")
+    os.mkfifo("pipe")
+    thread = threading.Thread(target=Path("pipe").write_bytes, args=[PLAIN])
+    thread.start()
+    assert pool_of("pipe").path == expected.path
+    thread.join()
+
+
+def test_lines_of_text_end_in_any_way_and_fields_may_hold_line_ends(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = 'instruction,output\n"two\r\nlines\u2028",a\n\nb,c\n'
+    Path("a.csv").write_text(text)
+    Path("b.csv").write_bytes(text.replace("\n", "\r\n").encode())
+    Path("c.csv").write_bytes(text.replace("\n", "\r").encode())
+    for block in (lines.BLOCK, 1, 5, 17):
+        monkeypatch.setattr(lines, "BLOCK", block)
+        for name, inner, places in [("a.csv", "\r\n", [2, 5]), ("b.csv", "\r\r\n", [2, 6]), ("c.csv", "\r\r", [2, 6])]:
+            pool = read_pool([name], Path(f"work{block}"))
+            assert pool.column("prompt").to_list() == [f"two{inner}lines\u2028", "b"]
+            assert pool.column("line").to_list() == places
+
+
+@pytest.mark.parametrize("block", [1, 10, 100, 1 << 20])
+@pytest.mark.parametrize("name", ["raw.jsonl", "raw.jsonl.gz", "raw.jsonl.zst"])
+def test_lines_are_counted_and_causes_placed_right_across_blocks(
+    here: Path, monkeypatch: pytest.MonkeyPatch, name: str, block: int
+) -> None:
+    monkeypatch.setattr(lines, "BLOCK", block)
+    monkeypatch.setattr(lines, "PIECE", max(1, block // 2))
+    good = b'{"instruction": "a"}'
+    long = b'{"instruction": "' + b"x" * 50 + b'"}'
+    text = b"\n".join([good, b"", b"{bad", b"  ", long, good, b"\t", long, b"", good])
+    Path(name).write_bytes(COMPRESS[Path(name).suffix](text))
+    pool = pool_of(name, max_line=40)
+    assert pool.column("line").to_list() == [1, 6, 10]
+    assert [text[at : at + 20] for at in pool.column("offset")] == [good] * 3
+    assert [line for line, _ in rejected(pool)] == [3, 5, 8]
+    for record in pool.rejected():
+        assert text[record["offset"] :].startswith(record["head"][:40].encode())
+        assert record["length"] == len(text[record["offset"] :].partition(b"\n")[0])
+
+
+COMPRESS: dict[str, Any] = {".jsonl": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}
 
 
 BAD_RECORDS = {
@@ -142,6 +205,56 @@ def test_a_truncated_archive_gives_the_rows_before_the_cut(here: Path, suffix: s
     assert len(pool) == line - 1 > 500
 
 
+@pytest.mark.parametrize("cut", [1, 3, 7, 100])
+@pytest.mark.parametrize("name", ["raw.csv.gz", "raw.csv.zst", "raw.json.gz", "raw.json.zst"])
+def test_a_truncated_archive_is_told_wherever_it_is_cut_and_whatever_it_holds(here: Path, name: str, cut: int) -> None:
+    records = [{"instruction": f"Question {k}?", "output": str(k**5)} for k in range(5000)]
+    text = json.dumps(records) if "json" in name else pl.DataFrame(records).write_csv()
+    whole = COMPRESS[Path(name).suffix](text.encode())
+    Path(name).write_bytes(whole[:-cut])
+    pool = pool_of(name)
+    ((_, cause),) = rejected(pool)
+    assert cause == "the compressed file ends too early: it was cut off; make or download it again"
+    assert len(pool) > 2000
+    assert pool.column("prompt").to_list() == [record["instruction"] for record in records[: len(pool)]]
+
+
+@pytest.mark.parametrize("name", ["raw.jsonl.zst", "raw.csv.zst", "raw.jsonl.gz", "raw.csv.gz", "raw.json.gz"])
+def test_damage_in_the_first_block_leaves_the_rows_before_it(here: Path, name: str) -> None:
+    records = [{"instruction": f"Question {k}?", "output": str(k**9)} for k in range(60_000)]
+    if "csv" in name:
+        text = pl.DataFrame(records).write_csv()
+    else:
+        text = json.dumps(records) if ".json." in name else "".join(json.dumps(record) + "\n" for record in records)
+    whole = bytearray(COMPRESS[Path(name).suffix](text.encode()))
+    whole[-len(whole) // 5 :] = b"\xff" * -(-len(whole) // 5)
+    Path(name).write_bytes(whole)
+    pool = pool_of(name)
+    ((_, cause),) = rejected(pool)
+    assert cause.startswith("the compressed file ")  # gzip may take damage for data until the file ends
+    assert len(pool) > 20_000
+    assert pool.column("prompt").to_list() == [record["instruction"] for record in records[: len(pool)]]
+
+
+def test_frames_of_zst_follow_one_another(here: Path) -> None:
+    first, second = (zstandard.compress(part.encode()) for part in ('{"instruction": "a"}\n{"instr', 'uction": "b"}\n'))
+    checked = zstandard.ZstdCompressor(write_checksum=True, write_content_size=False).compress(
+        b'{"instruction": "c"}\n'
+    )
+    skipped = b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc"
+    zeros = zstandard.compress(b" " * 1_000_000 + b"\n")
+    Path("a.jsonl.zst").write_bytes(first + second + skipped + zeros + checked)
+    pool = pool_of("a.jsonl.zst")
+    assert (pool.column("prompt").to_list(), rejected(pool)) == (["a", "b", "c"], [])
+    Path("b.jsonl.zst").write_bytes(first + second + checked[:-2])
+    pool = pool_of("b.jsonl.zst")
+    assert pool.column("prompt").to_list()[:2] == ["a", "b"]
+    assert [cause for _, cause in rejected(pool)] == [lines.CUT_OFF]
+    Path("c.jsonl.zst").write_bytes(zstandard.compress(PLAIN * 10_000) + b"garbage")
+    ((_, cause),) = rejected(pool_of("c.jsonl.zst"))
+    assert cause.startswith("the compressed file is damaged from here on")
+
+
 def test_a_damaged_archive_gives_the_rows_before_the_damage(here: Path) -> None:
     many = b"".join(
         json.dumps({"instruction": f"Question {k}?", "output": str(k**9)}).encode() + b"\n" for k in range(300_000)
@@ -172,6 +285,147 @@ def test_a_row_of_csv_with_too_few_fields_or_an_open_quote_is_listed(here: Path)
         (5, "not UTF-8; save the file as UTF-8"),
     ]
     assert len(pool) == 2
+
+
+@pytest.mark.parametrize("block", [20, 64, 1 << 20])
+def test_what_is_odd_in_a_table_of_text_is_listed(here: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(lines, "BLOCK", block)
+    long = "x" * 200
+    Path("raw.csv").write_text(
+        f'instruction,output\na,{long}\nb,"{long}"\n{long[:60]},{long[:60]}\n'
+        'instruction,output\nc,d\n"never closed,\ne,f\n'
+    )
+    pool = pool_of("raw.csv", max_line=100)
+    assert rejected(pool) == [
+        (2, "a field over --max-line 100; raise it to read this record"),
+        (3, "a field over --max-line 100; raise it to read this record"),
+        (4, "150 bytes long, over --max-line 100; raise it to read this record"),
+        (5, "the header again, as where files were joined"),
+        (7, "not CSV: unexpected end of data"),
+    ]
+    assert pool.column("prompt").to_list() == ["c"]
+
+
+def peak_of_filtering(file: str, **options: Any) -> tuple[int, int, list[list[Any]]]:
+    """Peak memory in MB of a process that keeps all rows of `file`, the rows, and what could not be read."""
+    code = """
+import json, sys, curate
+result = curate.filter(sys.argv[1], recipe="random", **json.loads(sys.argv[2]))
+(peak,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
+said = [[record["line"], record["cause"]] for record in result.pool.rejected()]
+print(json.dumps([int(peak) // 1000, result.summary.kept, said]))
+"""
+    command = [sys.executable, "-c", code, file, json.dumps(options)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    peak, kept, said = json.loads(ran.stdout)
+    return peak, kept, said
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+
+
+@needs_proc
+def test_a_long_line_of_a_table_is_listed_and_never_held_in_memory(here: Path) -> None:
+    with Path("raw.csv").open("wb") as file:
+        file.write(b"instruction,output\na,b\n")
+        for _ in range(100):
+            file.write(b"x," * (1 << 19))
+        file.write(b"\nc,d\n")
+    peak, kept, ((line, cause),) = peak_of_filtering("raw.csv", max_line=1 << 20)
+    assert (kept, line) == (2, 3)
+    assert cause.endswith(" fields, the header has 2; quote fields that hold a separator")
+    assert peak < 350
+
+
+@needs_proc
+def test_a_value_of_an_array_over_max_line_is_listed_and_never_held_in_memory(here: Path) -> None:
+    with Path("raw.json").open("wb") as file:
+        file.write(b'[\n{"instruction": "a"},\n{"instruction": "')
+        for _ in range(100):
+            file.write(b"x" * (1 << 20))
+        file.write(b'"},\n{"instruction": "b"}]')
+    peak, kept, said = peak_of_filtering("raw.json", max_line=1 << 20)
+    assert said == [[3, "104,857,618 bytes long, over --max-line 1,048,576; raise it to read this record"]]
+    assert kept == 2
+    assert peak < 420
+
+
+@needs_proc
+def test_what_grows_a_thousandfold_when_decompressed_is_never_held_in_memory(here: Path) -> None:
+    with zstandard.open("raw.jsonl.zst", "wb") as file:
+        file.write(b'{"instruction": "a"}\n{"instruction": "')
+        for _ in range(400):
+            file.write(b"x" * (1 << 20))
+        file.write(b'"}\n{"instruction": "b"}\n')
+    assert Path("raw.jsonl.zst").stat().st_size < 100_000
+    peak, kept, ((line, cause),) = peak_of_filtering("raw.jsonl.zst", max_line=1 << 20)
+    assert (line, kept, cause.split(" ")[0]) == (2, 2, "419,430,419")
+    assert peak < 350
+
+
+def write_parquet(columns: dict[str, Any], **options: Any) -> None:
+    pq.write_table(pa.table(columns), "raw.parquet", **options)
+
+
+def test_parquet_of_other_types_is_read_as_json_has_them(here: Path) -> None:
+    turn = [{"from": "human", "value": "a", "weight": None}, {"from": "gpt", "value": "b", "weight": 1}]
+    write_parquet({
+        "conversations": [turn, turn[:1]],
+        "bytes": [b"text", None],
+        "nested": [{"b": [b"x"]}, {"b": None}],
+        "number": pa.array([0.1, float("nan")], pa.float32()),
+        "category": pa.array(["u", "v"]).dictionary_encode(),
+        "big": pa.array([2**64 - 1, 0], pa.uint64()),
+    })  # fmt: skip
+    pool = pool_of("raw.parquet")
+    assert [len(turns) for turns in pool.column("messages")] == [2, 1]
+    assert pool.column("meta").to_list() == [
+        '{"bytes":"text","nested":{"b":["x"]},"number":0.1,"category":"u","big":18446744073709551615}',
+        '{"bytes":null,"nested":{"b":null},"number":null,"category":"v","big":0}',
+    ]
+    assert pool.column("messages")[0][1]["extra"] == '{"weight":1}'
+
+
+def test_parquet_that_can_not_be_rows_is_refused_with_a_remedy(here: Path) -> None:
+    write_parquet({"instruction": pa.array([], pa.string())})
+    with pytest.raises(InputError, match=r"^raw.parquet: no records in it"):
+        pool_of("raw.parquet")
+    write_parquet({"instruction": ["a"], "image": [b"\xff\xd8"]})
+    with pytest.raises(InputError, match=r"^raw.parquet has columns of bytes that are not UTF-8 text: image\n"):
+        pool_of("raw.parquet")
+    pq.write_table(pa.Table.from_arrays([pa.array(["a"])] * 2, names=["instruction"] * 2), "raw.parquet")
+    with pytest.raises(InputError, match=r"^raw.parquet is not readable Parquet: "):
+        pool_of("raw.parquet")
+    write_parquet({"instruction": ["a"] * 1000})
+    Path("raw.parquet").write_bytes(Path("raw.parquet").read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"^raw.parquet is not readable Parquet: "):
+        pool_of("raw.parquet")
+
+
+def test_damaged_parquet_gives_the_rows_before_the_damage(here: Path) -> None:
+    prompts = [f"question {k} " * 20 for k in range(50_000)]
+    write_parquet({"instruction": prompts}, row_group_size=10_000, compression="none", use_dictionary=False)
+    data = bytearray(Path("raw.parquet").read_bytes())
+    data[len(data) // 2 :][:3000] = data[len(data) // 2 : len(data) // 2 + 3000] = b"\xff" * 3000
+    Path("raw.parquet").write_bytes(data)
+    pool = pool_of("raw.parquet")
+    ((line, cause),) = rejected(pool)
+    assert cause.startswith("the Parquet file is damaged from here on (")
+    assert len(pool) == line - 1 > 10_000
+    assert pool.column("prompt").to_list() == prompts[: len(pool)]
+
+
+def test_a_row_of_parquet_over_max_line_is_listed(here: Path) -> None:
+    write_parquet({"instruction": ["a", "b" * 100, "c"]})
+    pool = pool_of("raw.parquet", max_line=50)
+    assert rejected(pool) == [(2, "118 bytes long, over --max-line 50; raise it to read this record")]
+    assert pool.column("prompt").to_list() == ["a", "c"]
+
+
+def test_a_cause_says_no_more_than_fits_a_screen(here: Path) -> None:
+    Path("raw.jsonl").write_text('{"' + "x" * 100_000 + '": 1}\n{"instruction": "a"}\n')
+    ((_, cause),) = rejected(pool_of("raw.jsonl"))
+    assert len(cause) == 1000
 
 
 def test_a_file_of_which_no_row_can_be_read_is_an_error_with_the_first_causes(here: Path) -> None:
@@ -207,6 +461,7 @@ def test_what_is_no_file_of_rows_is_refused_with_a_remedy(here: Path) -> None:
         assert error.value.remedy.startswith(remedy)
 
 
+@needs_proc
 def test_a_line_over_max_line_is_listed_and_never_held_in_memory(here: Path) -> None:
     with Path("raw.jsonl").open("wb") as file:
         file.write(PLAIN)
@@ -214,18 +469,10 @@ def test_a_line_over_max_line_is_listed_and_never_held_in_memory(here: Path) -> 
         for _ in range(200):
             file.write(b"x" * (1 << 20))
         file.write(b'"}\n' + PLAIN)
-    code = """
-import resource, curate
-result = curate.filter("raw.jsonl", recipe="random")
-(record,) = result.pool.rejected()
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-print(record["line"], record["cause"], result.summary.kept, peak, sep="|")
-"""
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    line, cause, kept, peak = ran.stdout.strip().split("|")
-    assert (line, cause) == ("4", "209,715,234 bytes long, over --max-line 33,554,432; raise it to read this record")
-    assert kept == "6"
-    assert int(peak) < 400
+    peak, kept, said = peak_of_filtering("raw.jsonl")
+    assert said == [[4, "209,715,234 bytes long, over --max-line 33,554,432; raise it to read this record"]]
+    assert kept == 6
+    assert peak < 400
 
 
 def test_a_file_that_changes_while_it_is_read_stops_the_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,6 +541,12 @@ REAL = {
     "eval_gsm8k/test.jsonl": {"question-answer": 1319},
     "eval_humaneval/HumanEval.jsonl": {"prompt-completion": 164},
     "cluster_banking77/test.jsonl": {"text": 3080},
+    "alpaca_gpteacher/toolformer_first600.jsonl": {"alpaca": 600},
+    "self_instruct/seed_tasks.jsonl": {"alpaca": 175},
+    "eval_gsm8k/train_first1000.jsonl": {"question-answer": 1000},
+    "eval_mbpp/mbpp.jsonl": {"text": 974},
+    "dup_parakqc/paraKQC_v1.jsonl": {"text": 10000},
+    "query_wellformedness/dev.jsonl": {"question-answer": 3750},
 }
 
 

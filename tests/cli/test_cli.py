@@ -1,0 +1,310 @@
+"""The command line as a whole: what it loads, says, returns and never lets through."""
+
+import json
+import os
+import pkgutil
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import curate
+from curate.cli import COMMANDS, root
+
+HEAVY = ("polars", "numpy", "numba", "sklearn", "datasets", "torch", "rich", "pyarrow", "curate.pool", "curate.run")
+RAW = (
+    '{"instruction": "a?", "output": "1"}\n{"instruction": "a?", "output": "1"}\n{"instruction": "b?", "output": ""}\n'
+)
+
+
+@pytest.fixture
+def raw(here: Path) -> Path:
+    (here / "raw.jsonl").write_text(RAW)
+    return here
+
+
+def commands() -> list[list[str]]:
+    """Every command and subcommand, as words."""
+    import click
+
+    context = click.Context(root)
+    found: list[list[str]] = []
+    for name in COMMANDS:
+        command = root.get_command(context, name)
+        assert command is not None
+        found.append([name])
+        if isinstance(command, click.Group):
+            found += [[name, sub] for sub in command.list_commands(click.Context(command))]
+    return found
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["filter", "--help"], ["--version"]])
+def test_help_loads_nothing_heavy(here: Path, arguments: list[str]) -> None:
+    code = "import sys\nfrom curate.cli import main\ntry: main()\nfinally: print(*sys.modules, file=sys.stderr)"
+    ran = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert not set(HEAVY) & set(ran.stderr.split())
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_has_help(words: list[str], cli: Any) -> None:
+    text = cli(*words, "--help").out
+    usage, _, about = text.partition("\n")
+    assert usage.startswith(f"Usage: curate {' '.join(words)}")
+    assert len(about.split("Options:")[0].strip()) > 20
+    assert cli(*words, "-h").out == text
+    for option in re.findall(r"^  (--?[a-z][^\n]*)(?=\n)", text, re.M):
+        assert len(option.split()) > 1, f"{option} says nothing of itself"
+
+
+def test_the_first_screen_names_every_command(cli: Any) -> None:
+    text = cli("--help").out
+    assert all(re.search(rf"^  {name} +\S", text, re.M) for name in COMMANDS)
+    assert cli("--version").out == f"curate {curate.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fitler"], "no command is called fitler; did you mean filter? Known: "),
+        (["zzz"], f"no command is called zzz; known: {', '.join(sorted(COMMANDS))}"),
+        (["filter"], "error: no input was named\n  -> name a file, as in: curate filter raw.jsonl"),
+        (["filter", "raw.json"], "error: raw.json does not exist\n  -> did you mean raw.jsonl?"),
+        (["filter", "raw.jsonl", "-o", "out.txt"], "error: the ending of out.txt names no format\n  -> known: .jsonl"),
+        (["filter", "raw.jsonl", "-o", "no/c.jsonl"], "error: the folder no does not exist\n  -> make it: mkdir -p no"),
+        (["filter", "raw.jsonl", "--keep", "few"], "Invalid value for '--keep': 'few' is not a valid integer"),
+        (["filter", "raw.jsonl", "--kep", "3"], "No such option"),
+        (["filter", "raw.jsonl", "--max-line", "²M"], "²M is not a size; write 500K, 64M or 1G"),
+        (["filter", "raw.jsonl", "--map", "answer"], "answer is not THEIRS=OURS, as in answer=output"),
+        (["filter", "raw.jsonl", "--format", "alpacca"], "error: no shape is called alpacca\n  -> known: "),
+        (["filter", "raw.jsonl", "--limit", "0"], "Invalid value for '--limit'"),
+        (["filters", "show", "lenght"], "error: no filter is called lenght\n  -> did you mean length?"),
+        (["recipes", "show", "defalt"], "error: no recipe is called defalt\n  -> did you mean default?"),
+        (["inspect"], "error: no input was named"),
+        (["why"], "Missing argument 'ROW'"),
+    ],
+)
+def test_wrong_usage_is_status_2_with_the_next_step_and_writes_nothing(
+    raw: Path, cli: Any, arguments: list[str], message: str
+) -> None:
+    said = cli(*arguments, status=2)
+    assert message in said.err
+    assert said.out == ""
+    assert [file.name for file in raw.iterdir()] == ["raw.jsonl"]
+
+
+def test_results_are_on_stdout_and_messages_on_stderr(raw: Path, cli: Any) -> None:
+    said = cli("filter", "raw.jsonl")
+    assert said.out == ""
+    assert "kept 1 of 3 rows -> curated.jsonl" in said.err
+    for arguments in (["inspect", "raw.jsonl"], ["why", "row:1"], ["runs"], ["filters"], ["recipes"], ["doctor"]):
+        said = cli(*arguments)
+        assert len(said.out) > 50
+        assert said.err == ""
+
+
+def test_json_is_one_summary_with_these_fields(raw: Path, cli: Any) -> None:
+    (raw / "raw.jsonl").write_text(RAW + "broken\n")
+    summary = json.loads(cli("filter", "raw.jsonl", "--json").out)
+    seconds = [summary.pop("seconds"), *[step.pop("seconds") for step in summary["by_step"]]]
+    assert all(s >= 0 for s in seconds)
+    name = summary.pop("run")
+    assert (raw / ".curate" / "runs" / name).is_dir()
+    sums = {key: summary[key] for key in ("records", "rows_in", "kept", "dropped", "rejected", "unscored", "output")}
+    assert sums == {
+        "records": 4,
+        "rows_in": 3,
+        "kept": 1,
+        "dropped": 2,
+        "rejected": 1,
+        "unscored": 0,
+        "output": "curated.jsonl",
+    }
+    fields = ("step", "filter", "measured", "dropped", "unscored")
+    assert [tuple(step[field] for field in fields) for step in summary["by_step"]] == [
+        ("length", "length", 3, 1, 0),
+        ("turns", "turns", 3, 0, 0),
+        ("exact-dup", "exact-dup", 3, 1, 0),
+    ]
+
+
+def test_inspect_and_why_speak_json(raw: Path, cli: Any) -> None:
+    assert json.loads(cli("inspect", "raw.jsonl", "--json").out)["duplicates"] == 1
+    cli("filter", "raw.jsonl")
+    assert json.loads(cli("why", "raw.jsonl:2", "--json").out)[0]["steps"][-1]["rival"]["name"] == "row:0"
+
+
+def test_stdin_is_read_and_explained(raw: Path, curate_command: Any) -> None:
+    curate_command("filter", "-", input=RAW)
+    assert (raw / "curated.jsonl").read_text() == RAW.splitlines(True)[0]
+    assert "same prompt and response as row:0" in curate_command("why", "-:2").stdout
+
+
+def on_a_terminal(here: Path, *arguments: str, **env: str) -> str:
+    """What `curate` shows on a terminal of 80 columns."""
+    leader, follower = pty.openpty()
+    code = "from curate.cli import main; main()"
+    environment = {k: v for k, v in os.environ.items() if k != "NO_COLOR"} | {"TERM": "xterm", "COLUMNS": "80"} | env
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        cwd=here, stdin=follower, stdout=follower, stderr=follower, env=environment,
+    )  # fmt: skip
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(leader, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(leader)
+    assert process.wait() == 0, shown.decode()
+    return shown.decode()
+
+
+def test_colours_are_for_terminals_only(raw: Path, curate_command: Any) -> None:
+    ran = curate_command("filter", "raw.jsonl")
+    assert "\x1b" not in ran.stdout + ran.stderr
+    for arguments in (["why", "row:1"], ["runs"], ["filters"], ["--help"]):
+        assert "\x1b" not in curate_command(*arguments).stdout
+    assert "\x1b[31m" in on_a_terminal(raw, "why", "row:1")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", on_a_terminal(raw, "why", "row:1", NO_COLOR="1"))
+    shown = on_a_terminal(raw, "filter", "raw.jsonl", "--fresh")
+    assert "kept 1 of 3 rows" in shown
+
+
+HOSTILE = (
+    "\x1b[31mred\x1b[0m\x1b]0;owned\x07 \u202egpj.exe\u202c \u2066x\u2069 \x9b31m [red]bold[/red] \r\x08\x7f\u2028"
+)
+DANGEROUS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def test_hostile_text_is_inert_everywhere(here: Path, cli: Any) -> None:
+    rows = [
+        {"instruction": HOSTILE, "output": "1", HOSTILE: 1},
+        {"instruction": HOSTILE, "output": "1 "},
+        {"instruction": f"other {HOSTILE}", "output": ""},
+        {"messages": [{"role": HOSTILE, "content": "x"}]},
+        {HOSTILE: "unknown shape"},
+    ]
+    (here / "raw.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = [cli("inspect", "raw.jsonl"), cli("filter", "raw.jsonl"), cli("filter", "raw.jsonl", "--dry-run")]
+    said += [cli("why", f"row:{row}") for row in range(3)]
+    said += [cli("why", f"raw.jsonl:{line}", status=2) for line in (4, 5)]
+    for out, err in said:
+        assert not DANGEROUS.search(out), repr(out)
+        assert not DANGEROUS.search(err), repr(err)
+    # brackets are text, not markup
+    assert "[red]bold[/red]" in said[0].out
+    assert "[red]bold[/red]" in said[3].out
+
+
+def test_names_of_files_steps_and_recipes_are_inert_too(here: Path, cli: Any) -> None:
+    (here / "[red]x\x1b[31m.jsonl").write_text(RAW)
+    (here / "recipe.yaml").write_text('name: "[blue]\\e[31mmine"\nsteps: [length, exact-dup]')
+    said = [cli("filter", "[red]x\x1b[31m.jsonl", "--recipe", "recipe.yaml"), cli("runs"), cli("why", "row:1")]
+    said += [cli("inspect", "[red]x\x1b[31m.jsonl"), cli("filter", "\x1b[31m", status=2)]
+    for out, err in said:
+        assert not DANGEROUS.search(out), repr(out)
+        assert not DANGEROUS.search(err), repr(err)
+    assert "[blue]" in said[1].out
+    assert "[red]x" in said[1].out
+
+
+def test_the_closing_table_fits_80_columns(here: Path, cli: Any) -> None:
+    (here / "raw.jsonl").write_text(
+        "".join(f'{{"instruction": "{k} {"긴" * 90}?", "output": ""}}\n' for k in range(9)) + RAW
+    )
+    name = "a-step-whose-name-is-as-long-as-a-name-of-a-step-may-be-but-no-l"
+    (here / "recipe.yaml").write_text(f"steps: [length, {{length: , as: {name}}}, exact-dup]")
+    lines = cli("filter", "raw.jsonl", "--recipe", "recipe.yaml").err.splitlines()
+    table = lines[lines.index(next(line for line in lines if line.startswith("step "))) :][:6]
+    assert max(map(len, table)) <= 80
+    assert table[0].split() == ["step", "rows", "in", "dropped", "unscored", "seconds"]
+    assert table[1].split()[:3] == ["length", "12", "10"]
+
+
+def everything(folder: Path) -> list[tuple[str, int]]:
+    return sorted((str(file), file.stat().st_mtime_ns) for file in folder.rglob("*"))
+
+
+def test_a_dry_run_writes_nothing_at_all(raw: Path, cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (raw / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(raw / "tmp"))
+    before = [entry for entry in everything(raw) if not entry[0].endswith("tmp")]
+    said = cli("filter", "raw.jsonl", "--dry-run", "--json")
+    assert [entry for entry in everything(raw) if not entry[0].endswith("tmp")] == before
+    assert "dry run: 1 of 3 rows would stay; nothing was written" in said.err
+    assert "dropped by exact-dup:\n  raw.jsonl:2  same prompt and response as row:0\n    a? -> 1" in said.err
+    assert json.loads(said.out)["kept"] == 1
+    cli("filter", "raw.jsonl")
+    before = [entry for entry in everything(raw) if not entry[0].endswith("tmp")]
+    cli("filter", "raw.jsonl", "--dry-run", "--set", "length.min_chars=null")
+    assert [entry for entry in everything(raw) if not entry[0].endswith("tmp")] == before
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_curate_toml_of_a_parent(
+    raw: Path, cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recipe(*arguments: str) -> str:
+        summary = json.loads(cli("filter", "../raw.jsonl", "--json", *arguments).out)
+        return "+".join(step["step"] for step in summary["by_step"])
+
+    (raw / "below").mkdir()
+    monkeypatch.chdir(raw / "below")
+    assert recipe() == "length+turns+exact-dup"
+    (raw / "curate.toml").write_text(
+        '[filter]\nrecipe = "longest"\nwork-dir = "elsewhere"\nset = ["length.min_chars=2"]\n'
+    )
+    said = cli("filter", "../raw.jsonl", status=1).err
+    assert "step length dropped all 3 rows" in said
+    assert (raw / "below" / "elsewhere" / "runs").is_dir()
+    (raw / "curate.toml").write_text('[filter]\nrecipe = "longest"\n')
+    assert recipe() == "length+exact-dup+keep-top"
+    monkeypatch.setenv("CURATE_FILTER_RECIPE", "random")
+    assert recipe() == "sample"
+    assert recipe("--recipe", "default") == "length+turns+exact-dup"
+    monkeypatch.setenv("CURATE_FILTER_SET", "sample.n=2")
+    monkeypatch.setenv("CURATE_FILTER_FORMAT", "alpaca")
+    assert json.loads(cli("filter", "../raw.jsonl", "--json").out)["kept"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[filtre]\n", "curate.toml: filtre is no table of a command; known: filter, inspect"),
+        ("recipe = 'x'\n", "curate.toml: recipe is no table of a command; known: filter, inspect"),
+        ("[filter\n", "curate.toml can't be read: "),
+        ("[filter]\nrecipee = 'x'\n", "curate.toml: filter has no option recipee; did you mean recipe?"),
+        ("[filter]\nkeep = 'few'\n", "'few' is not a valid integer"),
+    ],
+)
+def test_a_curate_toml_that_can_not_be_is_refused(raw: Path, cli: Any, text: str, message: str) -> None:
+    (raw / "curate.toml").write_text(text)
+    assert message in cli("filter", "raw.jsonl", status=2).err
+
+
+def test_output_that_nobody_reads_to_its_end_is_no_error(raw: Path) -> None:
+    command = f"{sys.executable} -c 'from curate.cli import main; main()' inspect raw.jsonl | head -1"
+    ran = subprocess.run(command, shell=True, cwd=raw, capture_output=True, text=True, check=True)
+    assert (ran.stdout, ran.stderr) == ("raw.jsonl: 3 rows (3 alpaca)\n", "")
+
+
+def test_the_public_surface_is_exactly_this(here: Path) -> None:
+    assert sorted(curate.__all__) == ["Result", "filter"]
+    code = "import curate; print(*[n for n in dir(curate) if not n.startswith('_')])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(ran.stdout.split()) <= {"Any", "Path", "TYPE_CHECKING", "filter", "Result", "cli", "errors"}
+    assert callable(curate.filter)
+    with pytest.raises(AttributeError, match="module 'curate' has no attribute 'fliter'"):
+        _ = curate.fliter
+
+
+def test_no_module_bears_the_name_of_a_public_function_or_command() -> None:
+    modules = {module.name for module in pkgutil.iter_modules([str(Path(curate.__file__).parent)])}
+    assert not modules & {name for name in (*curate.__all__, *COMMANDS) if name not in ("filters", "recipes", "runs")}
