@@ -4,10 +4,10 @@
     python benchmarks/near_duplicates.py --rows 1000000 --only curate,rensa
 
 Rows have about 600 characters; 20 % are planted duplicates of another row: exact, other case and punctuation, a
-sentence appended, or 5, 10 or 15 % of the words edited; some clusters have thousands. A tool is right about a planted
-row, or about the row it was made of, if it drops one of them; dropping any other row is an error. Every peer reads the
-JSONL itself, gets the same tokens (lower-cased words) and its bands tuned for Jaccard 0.7 on single words, at which each
-does better than at its default of five words. Figures are of whole processes, after one run that compiles the kernels.
+sentence appended, or 5, 10 or 15 % of the words edited; some clusters have thousands. Of a row and its copies all but
+one should go; a row that goes without that is an error. Every peer reads the JSONL itself, gets the same tokens
+(lower-cased words), and its bands tuned for Jaccard 0.7 on single words, at which each does better than at its default
+of five words. Figures are of whole processes, after one run that compiles the kernels.
 """
 
 import argparse

@@ -196,7 +196,7 @@ def _turns(messages: Sequence[Message], role: str, content: str) -> list[dict[st
         if message.role == "text":
             raise UnreadableRecord("plain text has no turns")
         extra = parse(message.extra.encode()) if message.extra else {}
-        named = extra.pop("from", None) or extra.pop("role", None)  # a spelling of the role other than ours
+        named = extra.pop("role", None)  # a spelling of the role other than ours
         turns.append({role: named or names.get(message.role, message.role), content: message.content, **extra})
     return turns
 

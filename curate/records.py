@@ -320,7 +320,7 @@ def _turn(turn: Any, where: str) -> Message:
     # a table gives every turn each field that any turn has: null says nothing
     extra = {name: value for name, value in turn.items() if name not in names and value is not None}
     if given != role and given not in ("human", "gpt"):
-        extra[names[0]] = given
+        extra["role"] = given
     content = turn.get(names[1])
     if isinstance(content, list):  # parts, as in [{"type": "text", "text": "Look:"}, {"type": "image_url", ...}]
         extra["content"] = content

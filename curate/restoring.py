@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from curate.errors import UsageError, nearest
+from curate.errors import StoppedError, UsageError, nearest
 from curate.explaining import find_rows
 from curate.ledger import RESTORE, RunDirectory, drops, kept_rows, orphans, write_part
 from curate.pool import Pool
 from curate.protocol import DECISION, VERDICT
 from curate.reporting.card import write_card
-from curate.run import pool_of, write_outputs
+from curate.run import locked, pool_of, write_outputs
 from curate.working import Working
 
 
@@ -47,6 +47,22 @@ def restore(
     """
     if not (rows or steps or where or orphaned):
         raise UsageError("nothing was named", "name rows, --step, --where or --orphans")
+    with locked(run.path) as mine:
+        if not mine:
+            raise StoppedError(f"another process works in run {run.name}", "wait for it, then restore again")
+        return _restore(run, work_dir, rows, steps, where, orphaned, output, working or Working())
+
+
+def _restore(
+    run: RunDirectory,
+    work_dir: Path,
+    rows: Sequence[str],
+    steps: Sequence[str],
+    where: str | None,
+    orphaned: bool,
+    output: Path | None,
+    working: Working,
+) -> Restored:
     pool = pool_of(run, work_dir)
     facts = run.facts
     dropped = drops(run)
@@ -79,7 +95,7 @@ def restore(
     if len(part):  # else an earlier restore was stopped before it had written the output
         write_part(run.part(len(run.parts()) + 1, RESTORE), part)
     target = output or Path(facts["output"])
-    kept = write_outputs(run, pool, target, working or Working())
+    kept = write_outputs(run, pool, target, working)
     summary = {**facts["summary"], "kept": int(kept.sum()), "dropped": int((~kept).sum()), "output": str(target)}
     run.write_facts({**facts, "summary": {**summary, "orphans": len(orphans(run, kept))}})
     write_card(target, run, pool)

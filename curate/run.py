@@ -88,7 +88,7 @@ def open_run(
     unfinished = [] if fresh else sorted(runs.glob(f"*-{digits}"), reverse=True)
     for path in unfinished:
         run = RunDirectory(path)
-        with _locked(path) as mine:
+        with locked(path) as mine:
             if mine and (path / "run.json").exists() and run.facts["key"] == key and run.facts["status"] in UNFINISHED:
                 yield run
                 return
@@ -98,7 +98,7 @@ def open_run(
             path = runs / f"{started:%Y%m%dT%H%M%S}-{digits}"
             path.mkdir(exist_ok=True)
             # one without run.json was left by a process that was killed before it wrote any
-            if stack.enter_context(_locked(path)) and not (path / "run.json").exists():
+            if stack.enter_context(locked(path)) and not (path / "run.json").exists():
                 break
             started += timedelta(seconds=1)
         run = RunDirectory(path)
@@ -131,7 +131,7 @@ def _source_facts(source: Source) -> dict[str, Any]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[bool]:
+def locked(path: Path) -> Iterator[bool]:
     """Whether this process alone works in `path` now."""
     with (path / "lock").open("w") as file:
         try:

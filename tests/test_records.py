@@ -106,7 +106,7 @@ CONVERSATIONS: list[tuple[str, dict[str, Any], Turns]] = [
     (
         "sharegpt",
         {"conversations": [{"from": "function_call", "value": "{}"}, {"from": "observation", "value": "3"}]},
-        [("assistant", "{}", {"from": "function_call"}), ("tool", "3", {"from": "observation"})],
+        [("assistant", "{}", {"role": "function_call"}), ("tool", "3", {"role": "observation"})],
     ),
     (
         "messages",

@@ -4,8 +4,8 @@
 
 Words of scripts that put spaces between them give pairs of neighbouring words; letters of scripts that don't, or that
 glue endings to words (Hangul, Han, kana, Thai ...), give runs of three, whatever stands between them. A single word, or
-one or two such letters, are one shingle. A text without letters or digits has none, and equals nothing. Texts come in NFC and lower
-case; capitals of ASCII, which need no table, are lowered here.
+one or two such letters, are one shingle. A text without letters or digits has none, and equals nothing. Texts come in
+NFC and lower case; capitals of ASCII, which need no table, are lowered here.
 """
 
 import unicodedata

@@ -2,6 +2,7 @@
 
 import json
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def sets_of(texts: list[str]) -> list[set[str]]:
             letters = "".join(words)
             sets.append({letters[k : k + 3] for k in range(len(letters) - 2)})
         else:
-            sets.append({f"{a} {b}" for a, b in zip(words, words[1:], strict=False)})
+            sets.append({f"{a} {b}" for a, b in pairwise(words)})
     return sets
 
 
@@ -112,7 +113,10 @@ def run(rows: list[tuple[str, str]], *settings: str, **more: object) -> dict[int
 LONG = (
     "Water is unusual because its solid form is less dense than its liquid form, so that ice floats on lakes in winter."
 )
-KOREAN = "물은 고체일 때가 액체일 때보다 밀도가 낮아서 얼음이 물 위에 뜨고, 그래서 호수는 위에서부터 얼어 물고기가 살 수 있습니다."
+KOREAN = (
+    "물은 고체일 때가 액체일 때보다 밀도가 낮아서 얼음이 물 위에 뜨고, "
+    "그래서 호수는 위에서부터 얼어 물고기가 살 수 있습니다."
+)
 
 
 def test_case_punctuation_spacing_and_a_changed_word_are_found(here: Path) -> None:

@@ -1,6 +1,7 @@
 """The kernels of near-duplicates against plain twins of a few lines, bit for bit."""
 
 import unicodedata
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -46,7 +47,7 @@ def shingles_of(text: str) -> list[int]:
             h = (h ^ ord(c)) * 0x100000001B3 & M
         words.append(h)
     letters = [ord(c) for c in text if kind(c) == "dense"]
-    found = [mixed((a * 0x9E3779B97F4A7C15 + b) & M) >> 32 for a, b in zip(words, words[1:], strict=False)]
+    found = [mixed((a * 0x9E3779B97F4A7C15 + b) & M) >> 32 for a, b in pairwise(words)]
     found += [
         mixed((a << 42 | b << 21 | c) & M) >> 32 for a, b, c in zip(letters, letters[1:], letters[2:], strict=False)
     ]
