@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,12 +17,13 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from curate.errors import InputError
-from curate.formats.lines import read_lines
+from curate.errors import InputError, StoppedError
+from curate.formats.lines import Lines, read_lines
 from curate.formats.sources import Source, sources_of
 from curate.kernels import clusters, shingles
-from curate.pool.table import read_block
+from curate.pool.table import FEW_LINES, load_kernels, read_block
 from curate.records import Reading
+from curate.working import Working, in_order
 
 Rows = npt.NDArray[np.int64]
 
@@ -131,12 +133,15 @@ def find(
 def _sharing(keys: Sequence[npt.NDArray[np.uint32]], counts: npt.NDArray[np.uint32]) -> Rows:
     """The rows that share a band with another row, ascending."""
     rows = np.flatnonzero(counts).astype(np.int32)
-    order, spare = np.empty_like(rows), np.empty_like(rows)
+    some, order, spare = (np.empty_like(rows) for _ in range(3))
+    words = 1 << max(0, (16 * len(rows)).bit_length() - 6)
+    seen, again = np.empty(words, dtype=np.uint64), np.empty(words, dtype=np.uint64)
     shared = np.zeros(len(counts), dtype=np.bool_)
     for band in range(shingles.BANDS):
         of_band = np.concatenate([piece[:, band] for piece in keys])
-        clusters.band_order(of_band, rows, order, spare)
-        clusters.mark_shared(of_band, order, shared)
+        m = clusters.maybe_shared(of_band, rows, seen, again, some)
+        clusters.band_order(of_band, some[:m], order[:m], spare[:m])
+        clusters.mark_shared(of_band, order[:m], shared)
     return np.flatnonzero(shared)
 
 
@@ -168,7 +173,11 @@ def _clusters(parent: Rows, ranked: Rows) -> tuple[Rows, Rows]:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """The near-duplicates of some files. `pairs`: `row`, `line`, `rival`, `similarity` of every row that may go."""
+    """The near-duplicates among the rows of some files.
+
+    `pairs`: one line for each row that may go: `row` and its `rival`, numbers as in `kept`; `file`, `line`,
+    `rival_file`, `rival_line`: where they stand; `similarity`.
+    """
 
     rows: int
     pairs: pl.DataFrame
@@ -176,7 +185,7 @@ class Duplicates:
 
     @property
     def kept(self) -> Rows:
-        """The rows to keep, ascending."""
+        """The numbers of the rows to keep, ascending; a row's number is its position among the rows read."""
         return np.flatnonzero(self.found.rival < 0)
 
 
@@ -185,56 +194,102 @@ def near_duplicates(
     *,
     similarity: float = THRESHOLD,
     keep: Literal["longest", "first"] = "longest",
-    threads: int | None = None,
+    working: Working | None = None,
 ) -> Duplicates:
     """The near-duplicates among the rows of some files, and nothing else: no pool, no ledger, no output.
 
     Prompt and response are compared together, as by the filter `near-dup`. Records that can't be read are passed over.
-    Raises as `curate.filter` does.
+    Raises InputError where there is nothing to compare, StoppedError where a file changes meanwhile.
     """
     files = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    working = working or Working()
     with tempfile.TemporaryDirectory(prefix="curate-") as folder:
         sources = sources_of(files, Path(folder))
-        keys: list[npt.NDArray[np.uint32]] = []
-        counts: list[npt.NDArray[np.uint32]] = []
-        sizes: list[npt.NDArray[np.uint32]] = []
-        places: list[tuple[int, Rows]] = []
-        for number, lines, texts in _texts(sources, threads):
-            measured = band_keys(texts)
-            keys.append(measured[0])
-            counts.append(measured[1])
-            sizes.append(texts.str.len_bytes().to_numpy())
-            places.append((number, lines))
-        if not keys:
+        blocks = list(in_order(_blocks(sources, working), working.threads))
+        counts = np.concatenate([block.counts for block in blocks]) if blocks else np.zeros(0, dtype=np.uint32)
+        if not len(counts):
             raise InputError("there are no rows to compare", "`curate inspect` shows what can be read")
-        size = np.concatenate(sizes)
-        priority = np.argsort(-size.astype(np.int64), kind="stable") if keep == "longest" else np.arange(len(size))
-        line_of = np.concatenate([lines for _, lines in places])
-        source_of = np.concatenate([np.full(len(lines), number) for number, lines in places])
+        sizes = np.concatenate([block.sizes for block in blocks])
+        priority = np.argsort(-sizes.astype(np.int64), kind="stable") if keep == "longest" else np.arange(len(sizes))
 
-        def again(rows: Rows) -> Iterator[pl.Series]:
-            wanted = {n: line_of[rows[source_of[rows] == n]] for n in range(len(sources))}
-            for _, _, texts in _texts(sources, threads, wanted):
-                yield texts
+        def texts(rows: Rows) -> Iterator[pl.Series]:
+            return in_order(_again(sources, blocks, rows), working.threads)
 
-        found = find(keys, np.concatenate(counts), again, priority, threshold=similarity, folder=Path(folder))
+        found = find(
+            [block.keys for block in blocks], counts, texts, priority, threshold=similarity, folder=Path(folder)
+        )
+        if changed := [source.name for source in sources if not source.unchanged()]:
+            raise StoppedError(f"{changed[0]} changed while it was read", "run the same command again")
     gone = np.flatnonzero(found.rival >= 0)
-    pairs = {"row": gone, "line": line_of[gone], "rival": found.rival[gone], "similarity": found.similarity[gone]}
-    return Duplicates(len(size), pl.DataFrame(pairs), found)
+    file = np.concatenate([np.full(len(block.lines), block.source) for block in blocks])
+    names = pl.Series([source.name for source in sources])
+    line = np.concatenate([block.lines for block in blocks])
+    pairs = {
+        "row": gone,
+        "rival": found.rival[gone],
+        "file": names[file[gone]],
+        "line": line[gone],
+        "rival_file": names[file[found.rival[gone]]],
+        "rival_line": line[found.rival[gone]],
+        "similarity": found.similarity[gone],
+    }
+    return Duplicates(len(counts), pl.DataFrame(pairs), found)
 
 
-def _texts(
-    sources: list[Source], threads: int | None, wanted: dict[int, Rows] | None = None
-) -> Iterator[tuple[int, Rows, pl.Series]]:
-    """Source, line numbers and normalised texts of the rows, block by block; of the `wanted` lines only, if named."""
+@dataclass(frozen=True)
+class _Measured:
+    """What is kept of a block of lines: for each row its band keys, number of shingles, bytes of text and place."""
+
+    source: int
+    keys: npt.NDArray[np.uint32]
+    counts: npt.NDArray[np.uint32]
+    sizes: npt.NDArray[np.uint32]
+    lines: Rows
+    at: Rows
+
+
+def _blocks(sources: list[Source], working: Working) -> Iterator[Callable[[], _Measured]]:
+    done, total = 0, sum(source.stamp[0] for source in sources)
     for number, source in enumerate(sources):
         for lines in read_lines(source):
-            if wanted is not None:
-                lines = lines.take(np.flatnonzero(np.isin(lines.numbers, wanted[number], assume_unique=True)))
-            block = read_block(lines, number, Reading())
-            if not len(block.table):
-                continue
-            frame = pl.DataFrame(pl.from_arrow(block.table.select(["line", "prompt", "response"])))
-            text = pl.concat_str(["prompt", "response"], separator="\n", ignore_nulls=True)
-            texts = normalised(frame.select(text=text.fill_null("")).to_series())
-            yield number, frame["line"].to_numpy().astype(np.int64), texts
+            if len(lines) >= FEW_LINES:
+                load_kernels(working)
+            working.check()
+            done += len(lines.data)
+            working.report("reading", min(done, total), total)
+            yield partial(_measured, lines, number)
+
+
+def _measured(lines: Lines, number: int) -> _Measured:
+    texts, at = _texts(lines)
+    keys, counts = band_keys(texts)
+    return _Measured(number, keys, counts, texts.str.len_bytes().to_numpy(), lines.numbers[at], at)
+
+
+def _texts(lines: Lines) -> tuple[pl.Series, Rows]:
+    """The normalised texts of the rows of some lines, and the position of each row's line."""
+    block = read_block(lines, 0, Reading())
+    frame = pl.DataFrame(pl.from_arrow(block.table.select(["prompt", "response"])))
+    text = pl.concat_str("prompt", "response", separator="\n", ignore_nulls=True).fill_null("")
+    return normalised(frame.select(text).to_series()), block.at
+
+
+def _again(sources: list[Source], blocks: list[_Measured], rows: Rows) -> Iterator[Callable[[], pl.Series]]:
+    """For each block of lines the call that gives the texts of its `rows`, which ascend."""
+    start = 0
+    left = iter(blocks)
+    for source in sources:
+        for lines in read_lines(source):
+            block = next(left)
+            here = rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + len(block.at))] - start
+            start += len(block.at)
+            if len(here):
+                yield partial(_chosen, lines, block, here)
+
+
+def _chosen(lines: Lines, block: _Measured, rows: Rows) -> pl.Series:
+    """The texts of some rows of a block; of its lines only those are parsed, and a line may hold several rows."""
+    needed = np.unique(block.at[rows])
+    texts, _ = _texts(lines.take(needed))
+    of_needed = np.flatnonzero(np.isin(block.at, needed))
+    return texts.gather(np.searchsorted(of_needed, rows))

@@ -5,10 +5,15 @@ The library never prints: `Working(notice=print)` tells what it has to say to wh
 
 import os
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from curate.errors import InterruptedRun
+
+T = TypeVar("T")
 
 
 def _silent(*_: object) -> None:
@@ -29,3 +34,15 @@ class Working:
         """Raises InterruptedRun once a person asked to stop."""
         if self.stop.is_set():
             raise InterruptedRun("stopped; what was finished is kept", "run the same command again to go on")
+
+
+def in_order(calls: Iterable[Callable[[], T]], threads: int) -> Iterator[T]:
+    """What each call returns, in their order; one call more than there are threads is in work or done."""
+    waiting: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(threads) as workers:
+        for call in calls:
+            waiting.append(workers.submit(call))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

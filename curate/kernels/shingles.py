@@ -36,6 +36,10 @@ DENSE_SCRIPTS = (
 BANDS, BAND_ROWS = 40, 3
 """A pair of Jaccard similarity s shares a band with probability 1 - (1 - s^3)^40: 0.995 at 0.5, 0.04 at 0.1."""
 
+_FOLDED = np.zeros(256, dtype=np.uint64)  # letters and digits of ASCII in lower case, all else 0
+for _code in (*range(0x30, 0x3A), *range(0x61, 0x7B)):
+    _FOLDED[_code] = _code
+_FOLDED[0x41:0x5B] = _FOLDED[0x61:0x7B]
 _WORD_SEED, _WORD_STEP = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a, over code points
 _PAIR_STEP = np.uint64(0x9E3779B97F4A7C15)
 
@@ -68,38 +72,48 @@ def _mixed(x):
     return x ^ (x >> np.uint64(31))
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _code_point(data, i):
+    """The code point whose UTF-8 bytes start at `i`, and how many they are."""
+    byte = np.uint64(data[i])
+    if byte < 0x80:
+        return byte, np.uint64(1)
+    second = np.uint64(data[i + np.uint64(1)] & 0x3F)
+    if byte < 0xE0:
+        return ((byte & np.uint64(0x1F)) << np.uint64(6)) | second, np.uint64(2)
+    third = np.uint64(data[i + np.uint64(2)] & 0x3F)
+    if byte < 0xF0:
+        return ((byte & np.uint64(0x0F)) << np.uint64(12)) | (second << np.uint64(6)) | third, np.uint64(3)
+    high = ((byte & np.uint64(0x07)) << np.uint64(18)) | (second << np.uint64(12)) | (third << np.uint64(6))
+    return high | np.uint64(data[i + np.uint64(3)] & 0x3F), np.uint64(4)
+
+
 @njit(cache=True, nogil=True)
 def shingles(data, start, end, classes, out):
     """Write the hashes of the shingles of `data[start:end]` to `out` u32[end - start + 1]; returns how many."""
-    count = 0
+    count = np.uint64(0)
     word, before = np.uint64(0), np.uint64(0)  # hashes of the word being read and of the one before
     in_word = False
     words = 0
     first, second = np.uint64(0), np.uint64(0)  # the two dense letters before
     letters = 0
-    i = start
-    while i <= end:
-        kind = NOTHING
-        code = np.uint64(0)
-        if i == end:
-            i += 1
-        else:
-            byte = np.uint64(data[i])
-            if byte < 0x80:
-                code = byte | np.uint64(0x20) if 0x41 <= byte <= 0x5A else byte
-                i += 1
-            elif byte < 0xE0:
-                code = ((byte & np.uint64(0x1F)) << np.uint64(6)) | np.uint64(data[i + 1] & 0x3F)
-                i += 2
-            elif byte < 0xF0:
-                code = (byte & np.uint64(0x0F)) << np.uint64(12)
-                code |= (np.uint64(data[i + 1] & 0x3F) << np.uint64(6)) | np.uint64(data[i + 2] & 0x3F)
-                i += 3
-            else:
-                code = ((byte & np.uint64(0x07)) << np.uint64(18)) | (np.uint64(data[i + 1] & 0x3F) << np.uint64(12))
-                code |= (np.uint64(data[i + 2] & 0x3F) << np.uint64(6)) | np.uint64(data[i + 3] & 0x3F)
-                i += 4
+    i, stop = np.uint64(start), np.uint64(end)
+    while i <= stop:
+        kind, code, width = NOTHING, np.uint64(0), np.uint64(1)
+        if i < stop:
+            folded = _FOLDED[data[i]]
+            if folded:  # most letters of most texts: a loop as short as can be
+                if not in_word:
+                    word = _WORD_SEED
+                    in_word = True
+                while folded:
+                    word = (word ^ folded) * _WORD_STEP
+                    i += np.uint64(1)
+                    folded = _FOLDED[data[i]] if i < stop else np.uint64(0)
+                continue
+            code, width = _code_point(data, i)
             kind = classes[code]
+        i += width
         if kind == WORD:
             word = ((word if in_word else _WORD_SEED) ^ code) * _WORD_STEP
             in_word = True
@@ -109,22 +123,22 @@ def shingles(data, start, end, classes, out):
             words += 1
             if words > 1:
                 out[count] = np.uint32(_mixed(before * _PAIR_STEP + word) >> np.uint64(32))
-                count += 1
+                count += np.uint64(1)
             before = word
         if kind == DENSE:
             letters += 1
             if letters > 2:
                 three = (first << np.uint64(42)) | (second << np.uint64(21)) | code
                 out[count] = np.uint32(_mixed(three) >> np.uint64(32))
-                count += 1
+                count += np.uint64(1)
             first, second = second, code
     if words == 1:
         out[count] = np.uint32(_mixed(before) >> np.uint64(32))
-        count += 1
+        count += np.uint64(1)
     if letters == 1 or letters == 2:
         out[count] = np.uint32(_mixed((first << np.uint64(21)) | second) >> np.uint64(32))
-        count += 1
-    return count
+        count += np.uint64(1)
+    return np.int64(count)
 
 
 @njit(cache=True, nogil=True)
@@ -138,17 +152,21 @@ def band_keys(data, offsets, classes, factors, increments, keys, counts):
     longest = 0
     for row in range(n):
         longest = max(longest, offsets[row + 1] - offsets[row])
-    hashes = np.empty(longest + 1, dtype=np.uint32)
+    hashes = np.empty(longest + 4, dtype=np.uint32)
     minima = np.empty(len(factors), dtype=np.uint32)
     for row in range(n):
         count = shingles(data, offsets[row], offsets[row + 1], classes, hashes)
         counts[row] = count
         minima[:] = 0xFFFFFFFF
-        for k in range(count):
-            h = hashes[k]
+        for k in range(count, -(-count // 4) * 4):
+            hashes[k] = hashes[0]
+        for k in range(0, count, 4):  # four at a time: each loads and stores the minima once
+            h0, h1, h2, h3 = hashes[k], hashes[k + 1], hashes[k + 2], hashes[k + 3]
             for j in range(len(factors)):
-                value = np.uint32(h * factors[j] + increments[j])
-                minima[j] = min(minima[j], value)
+                f, a = factors[j], increments[j]
+                least = min(np.uint32(h0 * f + a), np.uint32(h1 * f + a))
+                other = min(np.uint32(h2 * f + a), np.uint32(h3 * f + a))
+                minima[j] = min(minima[j], min(least, other))
         for band in range(BANDS):
             key = np.uint64(band)
             for j in range(BAND_ROWS):

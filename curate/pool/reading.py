@@ -5,10 +5,10 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ from curate.pool.table import SCHEMA, Block, load_kernels, read_block
 from curate.records import SHAPES, Reading
 from curate.seeded import shuffled_rank
 from curate.whole import remove_abandoned, whole, whole_file
-from curate.working import Working
+from curate.working import Working, in_order
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -119,24 +119,24 @@ def _write_rows(path: Path, sources: list[Source], options: ReadOptions, working
     records = 0
     shapes = [Counter[str]() for _ in sources]
     total = sum(source.stamp[0] for source in sources)
-    before = 0
+    done = 0
     with (
         whole(path / "rows.parquet") as rows,
         whole_file(path / "rejected.jsonl") as rejected,
         _GroupWriter(rows) as writer,
-        ThreadPoolExecutor(working.threads) as workers,
     ):
         for number, source in enumerate(sources):
             lines = _sampled(source, options) if options.sample else read_lines(source, options.max_line)
-            for block, done in _read_blocks(workers, working, lines, number, source, options, records):
+            calls = _calls(lines, number, options, records, working)
+            for block in in_order(calls, working.threads):
                 writer.write(block.table, block.sizes)
                 for record in block.rejected:
                     rejected.write(orjson.dumps(record) + b"\n")
                 records += len(block.table) + len(block.rejected)
                 shapes[number] += block.shapes
-                working.report("reading", min(before + done, total), total)
+                done += int(block.sizes.sum())
+                working.report("reading", min(done, total), total)
                 working.check()
-            before += source.stamp[0]
             if not source.unchanged():
                 raise StoppedError(f"{source.name} changed while it was read", "run the same command again")
     facts = {
@@ -150,18 +150,10 @@ def _write_rows(path: Path, sources: list[Source], options: ReadOptions, working
         file.write(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
 
 
-def _read_blocks(
-    workers: ThreadPoolExecutor,
-    working: Working,
-    lines: Iterator[Lines],
-    number: int,
-    source: Source,
-    options: ReadOptions,
-    before: int,
-) -> Iterator[tuple[Block, int]]:
-    """Each block read, in order, with about how many bytes are done; a few blocks are in work at a time."""
-    waiting: list[tuple[Future[Block], int]] = []
-    done = 0
+def _calls(
+    lines: Iterator[Lines], number: int, options: ReadOptions, before: int, working: Working
+) -> Iterator[Callable[[], Block]]:
+    """For each block of lines the call that reads it."""
     left = None if options.limit is None else options.limit - before
     for block in lines:
         if left is not None:
@@ -169,15 +161,9 @@ def _read_blocks(
                 break
             block = block.head(left)
             left -= len(block) + len(block.unread)
-        done += len(block.data)
         if len(block) >= table.FEW_LINES:
             load_kernels(working)
-        waiting.append((workers.submit(read_block, block, number, options.reading), done))
-        if len(waiting) > working.threads:
-            future, at = waiting.pop(0)
-            yield future.result(), at
-    for future, at in waiting:
-        yield future.result(), at
+        yield partial(read_block, block, number, options.reading)
 
 
 def _sampled(source: Source, options: ReadOptions) -> Iterator[Lines]:

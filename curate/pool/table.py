@@ -60,9 +60,10 @@ COLUMNS = ("row", *SCHEMA.names)
 
 @dataclass
 class Block:
-    """What one block of lines became."""
+    """What one block of lines became: `at`, for each row, the position of its line, and `sizes`, that line's bytes."""
 
     table: pa.Table
+    at: "npt.NDArray[np.int64]"
     sizes: "npt.NDArray[np.int64]"
     rejected: list[dict[str, Any]]
     shapes: Counter[str]
@@ -106,6 +107,7 @@ def read_block(lines: Lines, number: int, reading: Reading) -> Block:
     unread = sorted([*lines.unread, *causes], key=lambda record: (record.line, record.offset or 0))
     return Block(
         table,
+        at[order],
         (lines.ends - lines.starts)[at[order]],
         [_rejected(record, number) for record in unread],
         sum((part.shapes for part in parts), Counter()),
@@ -225,7 +227,7 @@ def _table(
     """The rows at the positions `at`, from what a kernel wrote: a line that it left alone wrote nothing."""
     prompt, prompt_at, response, response_at, answered, meta, meta_at, hashed, hashed_at = texts
     n = len(at)
-    view = memoryview(hashed.tobytes())
+    view = memoryview(hashed)
     bounds = np.append(hashed_at[at], len(hashed)).tolist()
     columns: dict[str, Any] = {name: pa.nulls(n, SCHEMA.field(name).type) for name in SCHEMA.names}
     columns |= {
