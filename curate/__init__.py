@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from curate.duplicates import Duplicates, near_duplicates
     from curate.filtering import Result, filter
 
-__all__ = ["Result", "filter"]
+__all__ = ["Duplicates", "Result", "filter", "near_duplicates"]
 __version__ = "0.1.0"
 
 # In a checkout filters/, prompts/ and data/ lie beside this package; a wheel carries them inside it.
@@ -22,7 +23,7 @@ if not (Path(__file__).parent / "filters").is_dir():
 def __getattr__(name: str) -> Any:
     # Polars and numba load on first use, so that `curate --help` answers at once.
     if name in __all__:
-        from curate import filtering
+        from curate import duplicates, filtering
 
-        return getattr(filtering, name)
+        return getattr(duplicates if name in ("Duplicates", "near_duplicates") else filtering, name)
     raise AttributeError(f"module 'curate' has no attribute {name!r}")

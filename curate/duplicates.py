@@ -6,7 +6,7 @@ prime." and "Name a river." are not: the shorter the texts, the more alike they 
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -70,19 +70,41 @@ def buffers(texts: pl.Series) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int
     return np.frombuffer(data, dtype=np.uint8) if data else np.zeros(0, dtype=np.uint8), at
 
 
-def band_keys(texts: pl.Series) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-    """Band keys u32[n, BANDS] and the number of shingles u32[n] of normalised texts."""
-    data, offsets = buffers(texts)
-    keys = np.zeros((len(texts), shingles.BANDS), dtype=np.uint32)
-    counts = np.zeros(len(texts), dtype=np.uint32)
-    shingles.band_keys(data, offsets, shingles.code_point_classes(), *shingles.permutations(), keys, counts)
-    return keys, counts
+@dataclass(frozen=True)
+class Shingles:
+    """Hashes of the shingles of n texts: those of text k are `hashes[starts[k] : starts[k] + counts[k]]`, any order.
+
+    `hashes` u32[...], `starts` i64[n], `counts` u32[n].
+    """
+
+    hashes: npt.NDArray[np.uint32]
+    starts: Rows
+    counts: npt.NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, texts: pl.Series) -> "Shingles":
+        """The shingles of normalised texts."""
+        data, offsets = buffers(texts)
+        hashes = np.empty(int(offsets[-1] - offsets[0]) + len(texts), dtype=np.uint32)
+        counts = np.empty(len(texts), dtype=np.uint32)
+        size = shingles.shingle_hashes(data, offsets, shingles.code_point_classes(), hashes, counts)
+        return cls(hashes[:size], np.cumsum(counts, dtype=np.int64) - counts, counts)
+
+    def take(self, rows: Rows) -> "Shingles":
+        """Those of some of the texts."""
+        return Shingles(self.hashes, self.starts[rows], self.counts[rows])
+
+    def band_keys(self) -> npt.NDArray[np.uint32]:
+        """u32[n, BANDS]: two texts with the same key in a column are candidates."""
+        keys = np.empty((len(self.counts), shingles.BANDS), dtype=np.uint32)
+        shingles.band_keys(self.hashes, self.starts, self.counts, *shingles.permutations(), keys)
+        return keys
 
 
 def find(
     keys: Sequence[npt.NDArray[np.uint32]],
     counts: npt.NDArray[np.uint32],
-    texts: Callable[[Rows], Iterator[pl.Series]],
+    shingles_of: Callable[[Rows], Iterable[Shingles]],
     priority: Rows,
     *,
     threshold: float = THRESHOLD,
@@ -91,8 +113,8 @@ def find(
 ) -> Found:
     """Which of n rows are near-duplicates of a better one.
 
-    `keys` (in pieces, one after the other) and `counts` as of `band_keys`; `texts(rows)` gives the normalised texts
-    of ascending rows, in pieces; `priority` i64[n] lists all rows, best first; the last `fixed` rows stay whatever
+    `keys`, in pieces one after the other, and `counts`: band keys and numbers of shingles; `shingles_of(rows)`: the
+    shingles of ascending rows, in pieces; `priority` i64[n]: all rows, best first; the last `fixed` rows stay whatever
     they are like. The shingles of candidates lie in a temporary file of `folder`, not in memory.
     """
     n = len(counts)
@@ -108,7 +130,7 @@ def find(
     order, spare = np.empty_like(rows), np.empty_like(rows)
     with tempfile.TemporaryFile(dir=folder) as file:
         sets: Any = np.memmap(file, dtype=np.uint32, shape=(int(counts[marked].sum(dtype=np.int64)) + 1,))
-        bounds = _fill(sets, m, texts(marked))
+        bounds = _fill(sets, m, shingles_of(marked))
         for band in range(shingles.BANDS):
             of_band = np.ascontiguousarray(own[:, band])
             clusters.band_order(of_band, rows, order, spare)
@@ -145,20 +167,16 @@ def _sharing(keys: Sequence[npt.NDArray[np.uint32]], counts: npt.NDArray[np.uint
     return np.flatnonzero(shared)
 
 
-def _fill(sets: Any, m: int, texts: Iterator[pl.Series]) -> Rows:
-    """Write the shingles of m texts to `sets`; returns their bounds i64[m + 1]."""
+def _fill(sets: Any, m: int, pieces: Iterable[Shingles]) -> Rows:
+    """Write the distinct shingles of m texts to `sets`; returns their bounds i64[m + 1]."""
     bounds = np.zeros(m + 1, dtype=np.int64)
-    classes = shingles.code_point_classes()
     done = 0
-    for piece in texts:
-        data, offsets = buffers(piece)
-        here = np.empty(len(piece) + 1, dtype=np.int64)
-        room = np.empty(int(offsets[-1] - offsets[0]) + len(piece) + 1, dtype=np.uint32)
-        size = shingles.shingle_sets(data, offsets, classes, room, here)
+    for piece in pieces:
+        here = np.empty(len(piece.counts) + 1, dtype=np.int64)
         at = bounds[done]
-        sets[at : at + size] = room[:size]
-        bounds[done + 1 : done + len(piece) + 1] = here[1:] + at
-        done += len(piece)
+        shingles.shingle_sets(piece.hashes, piece.starts, piece.counts, sets[at:], here)
+        bounds[done + 1 : done + len(here)] = here[1:] + at
+        done += len(here) - 1
     return bounds
 
 
@@ -203,23 +221,30 @@ def near_duplicates(
     """
     files = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     working = working or Working()
-    with tempfile.TemporaryDirectory(prefix="curate-") as folder:
+    with tempfile.TemporaryDirectory(prefix="curate-") as folder, tempfile.TemporaryFile(dir=folder) as spilled:
         sources = sources_of(files, Path(folder))
-        blocks = list(in_order(_blocks(sources, working), working.threads))
+        blocks = []
+        for block, hashes in in_order(_calls(sources, working), working.threads):
+            spilled.write(hashes.data)
+            blocks.append(block)
         counts = np.concatenate([block.counts for block in blocks]) if blocks else np.zeros(0, dtype=np.uint32)
         if not len(counts):
             raise InputError("there are no rows to compare", "`curate inspect` shows what can be read")
-        sizes = np.concatenate([block.sizes for block in blocks])
-        priority = np.argsort(-sizes.astype(np.int64), kind="stable") if keep == "longest" else np.arange(len(sizes))
-
-        def texts(rows: Rows) -> Iterator[pl.Series]:
-            return in_order(_again(sources, blocks, rows), working.threads)
-
-        found = find(
-            [block.keys for block in blocks], counts, texts, priority, threshold=similarity, folder=Path(folder)
-        )
         if changed := [source.name for source in sources if not source.unchanged()]:
             raise StoppedError(f"{changed[0]} changed while it was read", "run the same command again")
+        spilled.flush()
+        starts = np.cumsum(counts, dtype=np.int64) - counts
+        hashes = np.memmap(spilled, dtype=np.uint32) if starts[-1] + counts[-1] else counts
+        every = Shingles(hashes, starts, counts)
+        size = np.concatenate([block.sizes for block in blocks]).astype(np.int64)
+        found = find(
+            [block.keys for block in blocks],
+            counts,
+            lambda rows: [every.take(rows)],
+            np.argsort(-size, kind="stable") if keep == "longest" else np.arange(len(size)),
+            threshold=similarity,
+            folder=Path(folder),
+        )
     gone = np.flatnonzero(found.rival >= 0)
     file = np.concatenate([np.full(len(block.lines), block.source) for block in blocks])
     names = pl.Series([source.name for source in sources])
@@ -238,17 +263,17 @@ def near_duplicates(
 
 @dataclass(frozen=True)
 class _Measured:
-    """What is kept of a block of lines: for each row its band keys, number of shingles, bytes of text and place."""
+    """What is kept in memory of a block: for each row its band keys, number of shingles, bytes of text and line."""
 
     source: int
+    lines: Rows
     keys: npt.NDArray[np.uint32]
     counts: npt.NDArray[np.uint32]
     sizes: npt.NDArray[np.uint32]
-    lines: Rows
-    at: Rows
 
 
-def _blocks(sources: list[Source], working: Working) -> Iterator[Callable[[], _Measured]]:
+def _calls(sources: list[Source], working: Working) -> Iterator[Callable[[], tuple[_Measured, npt.NDArray[np.uint32]]]]:
+    """For each block of lines the call that measures it, and gives the hashes of its shingles."""
     done, total = 0, sum(source.stamp[0] for source in sources)
     for number, source in enumerate(sources):
         for lines in read_lines(source):
@@ -260,36 +285,11 @@ def _blocks(sources: list[Source], working: Working) -> Iterator[Callable[[], _M
             yield partial(_measured, lines, number)
 
 
-def _measured(lines: Lines, number: int) -> _Measured:
-    texts, at = _texts(lines)
-    keys, counts = band_keys(texts)
-    return _Measured(number, keys, counts, texts.str.len_bytes().to_numpy(), lines.numbers[at], at)
-
-
-def _texts(lines: Lines) -> tuple[pl.Series, Rows]:
-    """The normalised texts of the rows of some lines, and the position of each row's line."""
-    block = read_block(lines, 0, Reading())
-    frame = pl.DataFrame(pl.from_arrow(block.table.select(["prompt", "response"])))
+def _measured(lines: Lines, number: int) -> tuple[_Measured, npt.NDArray[np.uint32]]:
+    table = read_block(lines, number, Reading(), ("line", "prompt", "response")).table
+    frame = pl.DataFrame(pl.from_arrow(table))
     text = pl.concat_str("prompt", "response", separator="\n", ignore_nulls=True).fill_null("")
-    return normalised(frame.select(text).to_series()), block.at
-
-
-def _again(sources: list[Source], blocks: list[_Measured], rows: Rows) -> Iterator[Callable[[], pl.Series]]:
-    """For each block of lines the call that gives the texts of its `rows`, which ascend."""
-    start = 0
-    left = iter(blocks)
-    for source in sources:
-        for lines in read_lines(source):
-            block = next(left)
-            here = rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + len(block.at))] - start
-            start += len(block.at)
-            if len(here):
-                yield partial(_chosen, lines, block, here)
-
-
-def _chosen(lines: Lines, block: _Measured, rows: Rows) -> pl.Series:
-    """The texts of some rows of a block; of its lines only those are parsed, and a line may hold several rows."""
-    needed = np.unique(block.at[rows])
-    texts, _ = _texts(lines.take(needed))
-    of_needed = np.flatnonzero(np.isin(block.at, needed))
-    return texts.gather(np.searchsorted(of_needed, rows))
+    texts = normalised(frame.select(text).to_series())
+    own = Shingles.of(texts)
+    line = frame["line"].to_numpy().astype(np.int64)
+    return _Measured(number, line, own.band_keys(), own.counts, texts.str.len_bytes().to_numpy()), own.hashes

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from curate.duplicates import LOWEST, THRESHOLD, Rows, band_keys, find, normalised
+from curate.duplicates import LOWEST, THRESHOLD, Rows, Shingles, find, normalised
 from curate.kernels.shingles import BANDS
 from curate.pool import Pool
 from curate.protocol import VERDICT, Column, for_measuring, threshold
@@ -45,20 +45,20 @@ class NearDup:
 
     def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
         texts = self._texts(rows)
-        keys, counts = band_keys(texts)
-        bands = pl.Series("bands", keys, dtype=pl.Array(pl.UInt32, BANDS))
-        return pl.DataFrame({"bands": bands, "shingles": counts, "bytes": texts.str.len_bytes()})
+        own = Shingles.of(texts)
+        bands = pl.Series("bands", own.band_keys(), dtype=pl.Array(pl.UInt32, BANDS))
+        return pl.DataFrame({"bands": bands, "shingles": own.counts, "bytes": texts.str.len_bytes()})
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         n = len(measures)
         own = measures["row"].to_numpy().astype(np.int64)
         best = [pl.col("by").fill_nan(None)] if self.by else []
         best += [pl.col("bytes")] if self.keep == "longest" else []
-        ranked = measures.with_row_index("at").sort(
-            *best, "at", descending=[True] * len(best) + [False], nulls_last=True
-        )
+        ranked = measures.drop("bands").with_row_index("at")
+        ranked = ranked.sort(*best, "at", descending=[True] * len(best) + [False], nulls_last=True)
         priority = ranked["at"].to_numpy().astype(np.int64)
-        keys, counts = [measures["bands"].to_numpy()], measures["shingles"].to_numpy()
+        keys = [piece.to_numpy() for piece in measures["bands"].get_chunks()]
+        counts = measures["shingles"].to_numpy()
         old = pool.beside(self.exclude) if self.exclude else None
         if old:
             had = pl.concat(for_measuring(self).measure(rows) for rows in old.batches(self.reads))
@@ -66,15 +66,15 @@ class NearDup:
             counts = np.concatenate((counts, had["shingles"].to_numpy()))
             priority = np.concatenate((np.arange(n, n + len(had)), priority))
 
-        def texts(rows: Rows) -> Iterator[pl.Series]:
-            yield from (self._texts(frame) for frame in pool.texts(own[rows[rows < n]], self.reads))
+        def shingles_of(rows: Rows) -> Iterator[Shingles]:
+            yield from (Shingles.of(self._texts(frame)) for frame in pool.texts(own[rows[rows < n]], self.reads))
             if old:
-                yield from (self._texts(frame) for frame in old.texts(rows[rows >= n] - n, self.reads))
+                yield from (Shingles.of(self._texts(frame)) for frame in old.texts(rows[rows >= n] - n, self.reads))
 
         found = find(
             keys,
             counts,
-            texts,
+            shingles_of,
             priority,
             threshold=self.similarity,
             fixed=len(counts) - n,

@@ -71,7 +71,7 @@ def _string_end(buf, i, end, classes):
         c = classes[buf[i]]
         if c == _QUOTE:
             return i, escaped
-        elif c == _BACKSLASH:
+        if c == _BACKSLASH:
             escaped = True
             if i + 1 >= end:
                 return -1, escaped

@@ -36,6 +36,9 @@ DENSE_SCRIPTS = (
 BANDS, BAND_ROWS = 40, 3
 """A pair of Jaccard similarity s shares a band with probability 1 - (1 - s^3)^40: 0.995 at 0.5, 0.04 at 0.1."""
 
+MANY = 4096
+"""So many shingles are sorted as others sort: their buckets would be too full."""
+
 _FOLDED = np.zeros(256, dtype=np.uint64)  # letters and digits of ASCII in lower case, all else 0
 for _code in (*range(0x30, 0x3A), *range(0x61, 0x7B)):
     _FOLDED[_code] = _code
@@ -90,7 +93,7 @@ def _code_point(data, i):
 
 @njit(cache=True, nogil=True)
 def shingles(data, start, end, classes, out):
-    """Write the hashes of the shingles of `data[start:end]` to `out` u32[end - start + 1]; returns how many."""
+    """Write the hashes of the shingles of `data[start:end]` to `out` u32[end - start + 1 or more]; returns how many."""
     count = np.uint64(0)
     word, before = np.uint64(0), np.uint64(0)  # hashes of the word being read and of the one before
     in_word = False
@@ -142,26 +145,31 @@ def shingles(data, start, end, classes, out):
 
 
 @njit(cache=True, nogil=True)
-def band_keys(data, offsets, classes, factors, increments, keys, counts):
-    """MinHash band keys of each text: `keys` u32[n, BANDS] and `counts` u32[n], its shingles, are filled.
+def shingle_hashes(data, offsets, classes, hashes, counts):
+    """The hashes of the shingles of each text, one text after the other, with what is there twice: returns how many.
 
-    `data` u8[...] and `offsets` i64[n + 1] hold the texts. A text without shingles has the count 0 and its keys mean
-    nothing.
+    `data` u8[...] and `offsets` i64[n + 1] hold the texts; `hashes` u32[bytes + n] and `counts` u32[n] are filled.
     """
-    n = len(offsets) - 1
-    longest = 0
-    for row in range(n):
-        longest = max(longest, offsets[row + 1] - offsets[row])
-    hashes = np.empty(longest + 4, dtype=np.uint32)
+    o = 0
+    for row in range(len(counts)):
+        counts[row] = shingles(data, offsets[row], offsets[row + 1], classes, hashes[o:])
+        o += counts[row]
+    return o
+
+
+@njit(cache=True, nogil=True)
+def band_keys(hashes, starts, counts, factors, increments, keys):
+    """MinHash band keys of each text, from its shingles: `keys` u32[n, BANDS] is filled; without shingles, with 0."""
     minima = np.empty(len(factors), dtype=np.uint32)
-    for row in range(n):
-        count = shingles(data, offsets[row], offsets[row + 1], classes, hashes)
-        counts[row] = count
+    for row in range(len(counts)):
+        own = hashes[starts[row] : starts[row] + counts[row]]
+        if len(own) == 0:
+            keys[row] = 0
+            continue
         minima[:] = 0xFFFFFFFF
-        for k in range(count, -(-count // 4) * 4):
-            hashes[k] = hashes[0]
-        for k in range(0, count, 4):  # four at a time: each loads and stores the minima once
-            h0, h1, h2, h3 = hashes[k], hashes[k + 1], hashes[k + 2], hashes[k + 3]
+        last = len(own) - 1
+        for k in range(0, len(own), 4):  # four at a time: the minima are loaded and stored once for each four
+            h0, h1, h2, h3 = own[k], own[min(k + 1, last)], own[min(k + 2, last)], own[min(k + 3, last)]
             for j in range(len(factors)):
                 f, a = factors[j], increments[j]
                 least = min(np.uint32(h0 * f + a), np.uint32(h1 * f + a))
@@ -175,16 +183,48 @@ def band_keys(data, offsets, classes, factors, increments, keys, counts):
 
 
 @njit(cache=True, nogil=True)
-def shingle_sets(data, offsets, classes, sets, bounds):
-    """The distinct shingles of each text, ascending: `sets` u32[...] is filled, `bounds` i64[n + 1] says where."""
+def _sort_into(hashes, out, starts):
+    """Write `hashes` to `out`, ascending: into 256 buckets by their top byte, then in place by insertion.
+
+    `starts` u32[257] is room to work in. Hashes are spread evenly, so that few move, and not far.
+    """
+    starts[:] = 0
+    for h in hashes:
+        starts[(h >> np.uint32(24)) + np.uint32(1)] += np.uint32(1)
+    for bucket in range(256):
+        starts[bucket + 1] += starts[bucket]
+    for h in hashes:
+        bucket = h >> np.uint32(24)
+        out[starts[bucket]] = h
+        starts[bucket] += np.uint32(1)
+    for k in range(1, len(hashes)):
+        h = out[k]
+        at = k
+        while at > 0 and out[at - 1] > h:
+            out[at] = out[at - 1]
+            at -= 1
+        out[at] = h
+
+
+@njit(cache=True, nogil=True)
+def shingle_sets(hashes, starts, counts, sets, bounds):
+    """The distinct shingles of each text, ascending, from `hashes[starts[row] : starts[row] + counts[row]]`.
+
+    `sets` u32[...] is filled and `bounds` i64[n + 1] says where.
+    """
     o = 0
     bounds[0] = 0
-    for row in range(len(offsets) - 1):
-        out = sets[o : o + offsets[row + 1] - offsets[row] + 1]
-        count = shingles(data, offsets[row], offsets[row + 1], classes, out)
-        out[:count].sort()
+    scratch = np.empty(257, dtype=np.uint32)
+    for row in range(len(starts)):
+        own = hashes[starts[row] : starts[row] + counts[row]]
+        out = sets[o : o + len(own)]
+        if len(own) < MANY:
+            _sort_into(own, out, scratch)
+        else:
+            out[:] = own
+            out.sort()
         distinct = 0
-        for k in range(count):
+        for k in range(len(out)):
             if k == 0 or out[k] != out[distinct - 1]:
                 out[distinct] = out[k]
                 distinct += 1

@@ -54,16 +54,16 @@ SCHEMA = pa.schema(
 """Columns of `rows.parquet`; a row's number is its position. `source` counts the inputs from 0. `messages` stands only
 where prompt and response don't say all; the prompt of a plain text is null."""
 
-COLUMNS = ("row", *SCHEMA.names)
+EVERY: tuple[str, ...] = tuple(SCHEMA.names)
+COLUMNS = ("row", *EVERY)
 """What a filter can ask for."""
 
 
 @dataclass
 class Block:
-    """What one block of lines became: `at`, for each row, the position of its line, and `sizes`, that line's bytes."""
+    """What one block of lines became; `sizes`: for each row the bytes of its line."""
 
     table: pa.Table
-    at: "npt.NDArray[np.int64]"
     sizes: "npt.NDArray[np.int64]"
     rejected: list[dict[str, Any]]
     shapes: Counter[str]
@@ -86,14 +86,14 @@ def load_kernels(working: Working) -> None:
             patience.cancel()
 
 
-def read_block(lines: Lines, number: int, reading: Reading) -> Block:
-    """The rows of a block of lines from input `number`, in order, however each was read."""
+def read_block(lines: Lines, number: int, reading: Reading, wanted: Sequence[str] = EVERY) -> Block:
+    """The rows of a block of lines of input `number`, in order, however each was read; the `wanted` columns of them."""
     parts: list[_Part] = []
     left = np.arange(len(lines))
     if len(lines) >= FEW_LINES:
         for read in (_read_plain, _read_conversations):
             if len(left):
-                parts.append(read(lines.take(left), number, reading))
+                parts.append(read(lines.take(left), number, reading, wanted))
                 parts[-1].at, left = left[parts[-1].at], np.delete(left, parts[-1].at)
     causes: list[Unread] = []
     if len(left) or not parts:
@@ -101,13 +101,12 @@ def read_block(lines: Lines, number: int, reading: Reading) -> Block:
         parts.append(part)
     at = np.concatenate([part.at for part in parts])
     order = np.argsort(at, kind="stable")
-    table = pa.concat_tables([part.table for part in parts])
+    table = pa.concat_tables([part.table.select(wanted) for part in parts])
     if len(parts) > 1:
         table = table.combine_chunks().take(pa.array(order))
     unread = sorted([*lines.unread, *causes], key=lambda record: (record.line, record.offset or 0))
     return Block(
         table,
-        at[order],
         (lines.ends - lines.starts)[at[order]],
         [_rejected(record, number) for record in unread],
         sum((part.shapes for part in parts), Counter()),
@@ -170,7 +169,7 @@ def _columns(row: Row) -> dict[str, Any]:
     }
 
 
-def _read_plain(lines: Lines, number: int, reading: Reading) -> _Part:
+def _read_plain(lines: Lines, number: int, reading: Reading, wanted: Sequence[str] = EVERY) -> _Part:
     """Rows of the lines that are plain prompts and responses."""
     from curate.kernels.json_lines import read_plain_lines
 
@@ -181,10 +180,10 @@ def _read_plain(lines: Lines, number: int, reading: Reading) -> _Part:
     shapes: Counter[str] = Counter()
     for which, count in zip(fields.tolist(), counts.tolist(), strict=True):
         shapes[shape_of[which]] += count
-    return _Part(_table(lines, at, number, texts), at, shapes)
+    return _Part(_table(lines, at, number, wanted, texts), at, shapes)
 
 
-def _read_conversations(lines: Lines, number: int, reading: Reading) -> _Part:
+def _read_conversations(lines: Lines, number: int, reading: Reading, wanted: Sequence[str] = EVERY) -> _Part:
     """Rows of the lines that are plain conversations."""
     from curate.kernels.conversation_lines import ROLES, read_plain_conversations
 
@@ -202,7 +201,7 @@ def _read_conversations(lines: Lines, number: int, reading: Reading) -> _Part:
     bounds = pa.array(np.append(turns_at[at], len(roles)).astype(np.int32))
     messages = pa.ListArray.from_arrays(bounds, turns, mask=pa.array(np.diff(bounds.to_numpy()) == 0))
     shapes = Counter({"sharegpt": int((shape == 1).sum()), "messages": int((shape == 0).sum())})
-    return _Part(_table(lines, at, number, texts, messages), at, +shapes)
+    return _Part(_table(lines, at, number, wanted, texts, messages), at, +shapes)
 
 
 def _arrays(lines: Lines, names: list[str], meanings: list[int]) -> list[Any]:
@@ -222,22 +221,28 @@ def _arrays(lines: Lines, names: list[str], meanings: list[int]) -> list[Any]:
 
 
 def _table(
-    lines: Lines, at: "npt.NDArray[Any]", number: int, texts: Sequence[Any], messages: pa.Array | None = None
+    lines: Lines,
+    at: "npt.NDArray[Any]",
+    number: int,
+    wanted: Sequence[str],
+    texts: Sequence[Any],
+    messages: pa.Array | None = None,
 ) -> pa.Table:
     """The rows at the positions `at`, from what a kernel wrote: a line that it left alone wrote nothing."""
     prompt, prompt_at, response, response_at, answered, meta, meta_at, hashed, hashed_at = texts
     n = len(at)
-    view = memoryview(hashed)
-    bounds = np.append(hashed_at[at], len(hashed)).tolist()
     columns: dict[str, Any] = {name: pa.nulls(n, SCHEMA.field(name).type) for name in SCHEMA.names}
     columns |= {
         "source": pa.array(np.full(n, number, dtype=np.uint32)),
         "line": pa.array(lines.numbers[at].astype(np.uint64)),
-        "id": pa.array([xxhash.xxh3_128_hexdigest(view[a:b]) for a, b in pairwise(bounds)], pa.string()),
         "prompt": _strings(prompt, prompt_at, at, None),
         "response": _strings(response, response_at, at, answered),
         "meta": _strings(meta, meta_at, at, None),
     }
+    if "id" in wanted:
+        view = memoryview(hashed)
+        bounds = np.append(hashed_at[at], len(hashed)).tolist()
+        columns["id"] = pa.array([xxhash.xxh3_128_hexdigest(view[a:b]) for a, b in pairwise(bounds)], pa.string())
     if lines.offsets is not None:
         columns["offset"] = pa.array(lines.offsets[at].astype(np.uint64))
         columns["length"] = pa.array((lines.ends - lines.starts)[at].astype(np.uint64))

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import curate
-from curate.duplicates import SHORT, band_keys, find, near_duplicates, normalised
+from curate.duplicates import SHORT, Shingles, find, near_duplicates, normalised
 from curate.errors import UsageError
 
 LETTERS = {
@@ -80,8 +80,8 @@ def test_it_finds_what_exact_all_pairs_finds(script: str) -> None:
     for seed in range(60):
         texts = pool(script, seed)
         series = normalised(pl.Series(texts))
-        keys, counts = band_keys(series)
-        result = find([keys], counts, lambda rows, s=series: iter([s.gather(rows)]), np.arange(len(texts)))
+        own = Shingles.of(series)
+        result = find([own.band_keys()], own.counts, lambda rows, own=own: [own.take(rows)], np.arange(len(texts)))
         truth = all_pairs(texts, 0.5)
         gone = set(np.flatnonzero(result.rival >= 0).tolist())
         expected, found, agreed = expected + len(truth), found + len(gone), agreed + len(gone & set(truth))

@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.duplicates import band_keys, buffers, normalised
+from curate.duplicates import Shingles, normalised
 from curate.kernels import clusters, shingles
 
 TEXTS = st.lists(
@@ -59,11 +59,10 @@ def shingles_of(text: str) -> list[int]:
 
 
 def keys_of(hashes: list[int]) -> list[int]:
+    if not hashes:
+        return [0] * shingles.BANDS
     factors, increments = (values.tolist() for values in shingles.permutations())
-    minima = [
-        min((h * a + b) & 0xFFFFFFFF for h in hashes) if hashes else 0xFFFFFFFF
-        for a, b in zip(factors, increments, strict=True)
-    ]
+    minima = [min((h * a + b) & 0xFFFFFFFF for h in hashes) for a, b in zip(factors, increments, strict=True)]
     keys = []
     for band in range(shingles.BANDS):
         key = band
@@ -77,16 +76,35 @@ def keys_of(hashes: list[int]) -> list[int]:
 @given(TEXTS)
 def test_shingles_and_band_keys_are_those_of_the_twins(texts: list[str]) -> None:
     series = normalised(pl.Series(texts, dtype=pl.String))
-    keys, counts = band_keys(series)
-    data, offsets = buffers(series)
-    room = np.empty(len(data) + len(texts) + 1, dtype=np.uint32)
-    bounds = np.empty(len(texts) + 1, dtype=np.int64)
-    shingles.shingle_sets(data, offsets, shingles.code_point_classes(), room, bounds)
+    own = Shingles.of(series)
+    keys = own.band_keys()
+    sets, bounds = sets_of(own)
     for row, text in enumerate(series):
         expected = shingles_of(text)
-        assert counts[row] == len(expected)
+        start = own.starts[row]
+        assert own.hashes[start : start + own.counts[row]].tolist() == expected
         assert keys[row].tolist() == keys_of(expected)
-        assert room[bounds[row] : bounds[row + 1]].tolist() == sorted(set(expected))
+        assert sets[bounds[row] : bounds[row + 1]].tolist() == sorted(set(expected))
+
+
+def sets_of(own: Shingles) -> tuple[np.ndarray, np.ndarray]:
+    sets = np.empty(len(own.hashes), dtype=np.uint32)
+    bounds = np.empty(len(own.counts) + 1, dtype=np.int64)
+    shingles.shingle_sets(own.hashes, own.starts, own.counts, sets, bounds)
+    return sets, bounds
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 3), max_size=40), max_size=5),
+    st.integers(0, 3 * shingles.MANY),
+)
+def test_shingle_sets_are_sorted_sets_of_few_and_of_many(few: list[list[int]], many: int) -> None:
+    lists = [*few, [k * 2_654_435_761 % 2**32 for k in range(many)]]
+    counts = np.array([len(values) for values in lists], dtype=np.uint32)
+    hashes = np.array([h for values in lists for h in values], dtype=np.uint32)
+    sets, bounds = sets_of(Shingles(hashes, np.cumsum(counts, dtype=np.int64) - counts, counts))
+    assert [sets[a:b].tolist() for a, b in pairwise(bounds)] == [sorted(set(values)) for values in lists]
 
 
 SETS = st.sets(st.integers(0, 40), max_size=20)
@@ -107,3 +125,14 @@ def test_band_order_sorts_by_key_then_row(values: list[int]) -> None:
     order, spare = np.empty_like(rows), np.empty_like(rows)
     clusters.band_order(keys, rows, order, spare)
     assert order.tolist() == sorted(range(len(values)), key=lambda row: (values[row], row))
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 3), max_size=60), st.integers(0, 3))
+def test_maybe_shared_leaves_out_no_shared_key(values: list[int], words: int) -> None:
+    keys = np.array(values, dtype=np.uint32)
+    rows, out = np.arange(len(keys), dtype=np.int32), np.empty(len(keys), dtype=np.int32)
+    seen, again = np.empty(1 << words, dtype=np.uint64), np.empty(1 << words, dtype=np.uint64)
+    slots = [value % (64 << words) for value in values]
+    expected = [row for row in rows.tolist() if slots.count(slots[row]) > 1]
+    assert out[: clusters.maybe_shared(keys, rows, seen, again, out)].tolist() == expected
