@@ -1,20 +1,26 @@
 """Near-duplicates: curate against its peers on the same generated rows, CPU seconds, memory and F1.
 
-    python benchmarks/near_duplicates.py                 100,000 rows, every peer that is installed
-    python benchmarks/near_duplicates.py --rows 1000000 --only curate,rensa
+    python benchmarks/near_duplicates.py                                  100,000 rows, every peer that is installed
+    python benchmarks/near_duplicates.py --rows 1000000 --only curate,filter,rensa
+    python benchmarks/near_duplicates.py --peers peers/bin/python         where rensa datasketch py-data-juicer
+                                                                          text-dedup are installed, if not here
 
 Rows have about 600 characters; 20 % are planted duplicates of another row: exact, other case and punctuation, a
 sentence appended, or 5, 10 or 15 % of the words edited; some clusters have thousands. Of a row and its copies all but
-one should go; a row that goes without that is an error. Every peer reads the JSONL itself, gets the same tokens
-(lower-cased words), and its bands tuned for Jaccard 0.7 on single words, at which each does better than at its default
-of five words. Figures are of whole processes, after one run that compiles the kernels.
+one should go; a row that goes without that is an error.
+
+Every peer compares single lower-cased words at Jaccard 0.7, at which each does better than at its default of five
+words, with 128 permutations (of which each has its own default); how many bands they make, 8, 16 or 32, is what
+gives it the best F1 on 10,000 other rows. Figures are of whole processes and all their children, from the JSONL to the
+list of rows to keep, after a run on 3,000 rows that compiles what is compiled.
 """
 
 import argparse
-import importlib.util
 import itertools
 import json
 import random
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -23,6 +29,7 @@ from processes import measure
 READ = """
 import json, re, sys
 WORDS = re.compile(r"\\w+")
+BANDS = int(sys.argv[3])
 def rows():
     with open(sys.argv[1]) as file:
         for number, line in enumerate(file):
@@ -34,49 +41,82 @@ def keep(numbers):
 """
 TOOLS = {
     "curate": """
-import json, sys
-from curate.duplicates import near_duplicates
-kept = near_duplicates(sys.argv[1], keep="first").kept
+import json, sys, curate
+kept = curate.near_duplicates(sys.argv[1], keep="first").kept
 json.dump(kept.tolist(), open(sys.argv[2], "w"))
 """,
-    "curate filter": """
-import json, sys, tempfile, pathlib, curate
-with tempfile.TemporaryDirectory() as folder:
-    recipe = pathlib.Path(folder, "recipe.yaml")
-    recipe.write_text("steps: [{near-dup: {keep: first}}]")
-    result = curate.filter(sys.argv[1], folder + "/curated.jsonl", recipe=recipe, work_dir=folder + "/work")
-    json.dump(result.kept["row"].to_list(), open(sys.argv[2], "w"))
+    "filter": """
+import os, sys
+from curate.cli import main
+os.chdir(os.path.dirname(sys.argv[2]))
+open("recipe.yaml", "w").write("steps: [{near-dup: {keep: first}}]")
+sys.argv[1:] = ["filter", sys.argv[1], "--recipe", "recipe.yaml", "--work-dir", sys.argv[2] + ".work"]
+main()
 """,
     "rensa": READ
     + """
 from rensa import RMinHash, RMinHashLSH
-index, kept = RMinHashLSH(threshold=0.7, num_perm=128, num_bands=32), []
-hashes = {}
+index, kept = RMinHashLSH(threshold=0.7, num_perm=128, num_bands=BANDS), []
 for number, words in rows():
     own = RMinHash(num_perm=128, seed=42)
     own.update(words)
-    if not any(own.jaccard(hashes[other]) >= 0.7 for other in index.query(own)):
+    if not index.query(own):
         kept.append(number)
         index.insert(number, own)
-        hashes[number] = own
+keep(kept)
+""",
+    "rensa, verified": READ
+    + """
+from rensa import RMinHash, RMinHashDeduplicator
+index, kept = RMinHashDeduplicator(threshold=0.7, num_perm=128, use_lsh=True, num_bands=BANDS), []
+for number, words in rows():
+    own = RMinHash(num_perm=128, seed=42)
+    own.update(words)
+    if index.add(str(number), own):
+        kept.append(number)
 keep(kept)
 """,
     "datasketch": READ
     + """
 from datasketch import MinHash, MinHashLSH
-index, kept = MinHashLSH(threshold=0.7, num_perm=128, params=(32, 4)), []
-hashes = {}
+index, kept = MinHashLSH(threshold=0.7, num_perm=128, params=(BANDS, 128 // BANDS)), []
 for number, words in rows():
     own = MinHash(num_perm=128)
     own.update_batch([word.encode() for word in words])
-    if not any(own.jaccard(hashes[other]) >= 0.7 for other in index.query(own)):
+    if not index.query(own):
         kept.append(number)
         index.insert(number, own)
-        hashes[number] = own
 keep(kept)
 """,
+    "data-juicer": READ
+    + """
+import os
+from datasets import Dataset
+from data_juicer.ops.deduplicator.document_minhash_deduplicator import DocumentMinhashDeduplicator
+op = DocumentMinhashDeduplicator(
+    window_size=1, num_permutations=128, num_bands=BANDS, num_rows_per_band=128 // BANDS, ignore_pattern=r"[^\\w\\s]"
+)
+def records():
+    for row, words in rows():
+        yield {"text": " ".join(words), "row": row}
+texts = Dataset.from_generator(records, cache_dir=sys.argv[2] + ".d")
+keep(op.process(texts.map(op.compute_hash, num_proc=os.cpu_count()))[0]["row"])
+""",
+    "text-dedup": READ
+    + """
+from datasets import load_from_disk
+with open(sys.argv[2] + ".texts.jsonl", "w") as file:
+    for row, words in rows():
+        file.write(json.dumps({"text": " ".join(words), "row": row}) + "\\n")
+from text_dedup.minhash import main
+given = dict(path="json", data_files=file.name, split="train", column="text", ngram=1, min_length=1, num_perm=128)
+given |= dict(b=BANDS, r=128 // BANDS, cache_dir=sys.argv[2] + ".c", output=sys.argv[2] + ".o")
+main([f"--{name}={value}" for name, value in given.items()], standalone_mode=False)
+keep(load_from_disk(sys.argv[2] + ".o")["row"])
+""",
 }
-NEEDS = {"curate": "curate", "curate filter": "curate", "rensa": "rensa", "datasketch": "datasketch"}
+PACKAGES = {"data-juicer": "data_juicer", "text-dedup": "text_dedup", "filter": "curate", "rensa, verified": "rensa"}
+OURS = ("curate", "filter")
 
 
 def edited(text: list[str], share: float, vocabulary: list[str], chance: random.Random) -> list[str]:
@@ -96,9 +136,9 @@ def varied(text: list[str], vocabulary: list[str], chance: random.Random) -> lis
     return edited(text, (0.05, 0.10, 0.15)[kind - 3], vocabulary, chance)
 
 
-def write_corpus(path: Path, rows: int) -> list[int]:
+def write_corpus(path: Path, rows: int, seed: int = 7) -> list[int]:
     """Write the rows; returns for each the row that it was made of, itself for those that are no duplicate."""
-    chance = random.Random(7)
+    chance = random.Random(seed)
     letters = "abcdefghijklmnopqrstuvwxyz"
     vocabulary = ["".join(chance.choices(letters, k=chance.randint(2, 10))) for _ in range(30_000)]
     weights = list(itertools.accumulate(1 / (rank + 10) for rank in range(len(vocabulary))))
@@ -124,7 +164,7 @@ def write_corpus(path: Path, rows: int) -> list[int]:
     return origin
 
 
-def score(kept: list[int], origin: list[int]) -> tuple[float, float, float]:
+def score(kept: list[int], origin: list[int]) -> list[float]:
     """Precision, recall and F1 of the dropped rows: of each family of copies all but one must go."""
     stay = set(kept)
     families: dict[int, int] = {}
@@ -136,36 +176,62 @@ def score(kept: list[int], origin: list[int]) -> tuple[float, float, float]:
     right = sum(min(size - left[family], size - 1) for family, size in families.items())
     dropped = len(origin) - len(stay)
     precision, recall = right / max(1, dropped), right / max(1, planted)
-    return precision, recall, 2 * precision * recall / max(1e-9, precision + recall)
+    return [precision, recall, 2 * precision * recall / max(1e-9, precision + recall)]
+
+
+class Tool:
+    """A tool, the Python that has it, and the folder that it may write to."""
+
+    def __init__(self, name: str, peers: str, folder: str) -> None:
+        self.name, self.folder = name, folder
+        self.python = sys.executable if name in OURS else peers
+        has = f"import importlib.util as u, sys; sys.exit(not u.find_spec({PACKAGES.get(name, name)!r}))"
+        self.installed = not subprocess.run([self.python, "-c", has]).returncode
+
+    def run(self, rows: Path, origin: list[int], bands: int) -> tuple[list[float], tuple[float, float, int]]:
+        """Precision, recall and F1, and what it cost."""
+        out = Path(tempfile.mkdtemp(dir=self.folder)) / "kept.json"
+        cost = measure(TOOLS[self.name], str(rows), str(out), str(bands), python=self.python)
+        if self.name == "filter":
+            (dropped,) = out.parent.rglob("dropped.jsonl")
+            gone = {json.loads(line)["_curate"]["row"] for line in dropped.open()}
+            return score([row for row in range(len(origin)) if row not in gone], origin), cost
+        return score(json.loads(out.read_text()), origin), cost
 
 
 def main() -> None:
     """Print the table of the README."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--only", default=",".join(TOOLS), help="tools, separated by commas")
+    parser.add_argument("--only", default=";".join(TOOLS), help="tools, separated by semicolons")
+    parser.add_argument("--peers", default=sys.executable, help="the Python in which the peers are installed")
     arguments = parser.parse_args()
-    wanted = arguments.only.split(",")
     with tempfile.TemporaryDirectory() as folder:
-        corpus, warm, out = (Path(folder) / name for name in ("rows.jsonl", "warm.jsonl", "kept.json"))
-        origin = write_corpus(corpus, arguments.rows)
-        write_corpus(warm, 3000)
+        corpus, warm, tuning = (Path(folder) / name for name in ("rows.jsonl", "warm.jsonl", "tuning.jsonl"))
+        origin, few, others = (
+            write_corpus(corpus, arguments.rows),
+            write_corpus(warm, 3000),
+            write_corpus(tuning, 10_000, 8),
+        )
         planted = sum(row != made_of for row, made_of in enumerate(origin))
-        size = corpus.stat().st_size
-        print(f"{arguments.rows:,} rows of {size // arguments.rows} bytes, {planted:,} planted duplicates\n")
-        print("| tool           |  CPU s | wall s | peak MB | precision | recall |    F1 |")
-        print("| -------------- | -----: | -----: | ------: | --------: | -----: | ----: |")
-        for tool, code in TOOLS.items():
-            if tool not in wanted:
+        size = corpus.stat().st_size // arguments.rows
+        print(f"{arguments.rows:,} rows of {size} bytes, {planted:,} planted duplicates\n")
+        print("| tool            | bands |  CPU s | wall s | peak MB | precision | recall |    F1 |")
+        print("| --------------- | ----: | -----: | -----: | ------: | --------: | -----: | ----: |")
+        for name in arguments.only.split(";"):
+            tool = Tool(name, arguments.peers, folder)
+            if not tool.installed:
+                print(f"| {name:15} | not installed")
                 continue
-            if importlib.util.find_spec(NEEDS[tool]) is None:
-                print(f"| {tool:14} | not installed: pip install {NEEDS[tool]}")
-                continue
-            measure(code, str(warm), str(out))
-            cpu, wall, peak = measure(code, str(corpus), str(out))
-            precision, recall, f1 = score(json.loads(out.read_text()), origin)
-            quality = f"{precision:9.3f} | {recall:6.3f} | {f1:5.3f}"
-            print(f"| {tool:14} | {cpu:6.1f} | {wall:6.1f} | {peak / 1e6:7,.0f} | {quality} |")
+            quality = {} if name in OURS else {bands: tool.run(tuning, others, bands)[0][2] for bands in (8, 16, 32)}
+            bands = max(quality, key=quality.__getitem__) if quality else 40
+            tool.run(warm, few, bands)
+            (precision, recall, f1), (cpu, wall, peak) = tool.run(corpus, origin, bands)
+            print(
+                f"| {name:15} | {bands:5} | {cpu:6.1f} | {wall:6.1f} | {peak / 1e6:7,.0f} "
+                f"| {precision:9.3f} | {recall:6.3f} | {f1:5.3f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
