@@ -10,8 +10,8 @@ sentence appended, or 5, 10 or 15 % of the words edited; some clusters have thou
 one should go; a row that goes without that is an error.
 
 Every peer compares single lower-cased words at Jaccard 0.7, at which each does better than at its default of five
-words, with 128 permutations (of which each has its own default); how many bands they make, 8, 16 or 32, is what
-gives it the best F1 on 10,000 other rows. Figures are of whole processes and all their children, from the JSONL to the
+words, with its own default of permutations; how many of them make a band, 4, 8 or 16, is what gives it the best F1 on
+10,000 other rows. Figures are of whole processes and all their children, from the JSONL to the
 list of rows to keep, after a run on 3,000 rows that compiles what is compiled.
 """
 
@@ -29,7 +29,7 @@ from processes import measure
 READ = """
 import json, re, sys
 WORDS = re.compile(r"\\w+")
-BANDS = int(sys.argv[3])
+ROWS = int(sys.argv[3])
 def rows():
     with open(sys.argv[1]) as file:
         for number, line in enumerate(file):
@@ -56,7 +56,7 @@ main()
     "rensa": READ
     + """
 from rensa import RMinHash, RMinHashLSH
-index, kept = RMinHashLSH(threshold=0.7, num_perm=128, num_bands=BANDS), []
+index, kept = RMinHashLSH(threshold=0.7, num_perm=128, num_bands=128 // ROWS), []
 for number, words in rows():
     own = RMinHash(num_perm=128, seed=42)
     own.update(words)
@@ -68,7 +68,7 @@ keep(kept)
     "rensa, verified": READ
     + """
 from rensa import RMinHash, RMinHashDeduplicator
-index, kept = RMinHashDeduplicator(threshold=0.7, num_perm=128, use_lsh=True, num_bands=BANDS), []
+index, kept = RMinHashDeduplicator(threshold=0.7, num_perm=128, use_lsh=True, num_bands=128 // ROWS), []
 for number, words in rows():
     own = RMinHash(num_perm=128, seed=42)
     own.update(words)
@@ -79,7 +79,7 @@ keep(kept)
     "datasketch": READ
     + """
 from datasketch import MinHash, MinHashLSH
-index, kept = MinHashLSH(threshold=0.7, num_perm=128, params=(BANDS, 128 // BANDS)), []
+index, kept = MinHashLSH(threshold=0.7, num_perm=128, params=(128 // ROWS, ROWS)), []
 for number, words in rows():
     own = MinHash(num_perm=128)
     own.update_batch([word.encode() for word in words])
@@ -94,7 +94,7 @@ import os
 from datasets import Dataset
 from data_juicer.ops.deduplicator.document_minhash_deduplicator import DocumentMinhashDeduplicator
 op = DocumentMinhashDeduplicator(
-    window_size=1, num_permutations=128, num_bands=BANDS, num_rows_per_band=128 // BANDS, ignore_pattern=r"[^\\w\\s]"
+    window_size=1, num_permutations=256, num_bands=256 // ROWS, num_rows_per_band=ROWS, ignore_pattern=r"[^\\w\\s]"
 )
 def records():
     for row, words in rows():
@@ -109,8 +109,8 @@ with open(sys.argv[2] + ".texts.jsonl", "w") as file:
     for row, words in rows():
         file.write(json.dumps({"text": " ".join(words), "row": row}) + "\\n")
 from text_dedup.minhash import main
-given = dict(path="json", data_files=file.name, split="train", column="text", ngram=1, min_length=1, num_perm=128)
-given |= dict(b=BANDS, r=128 // BANDS, cache_dir=sys.argv[2] + ".c", output=sys.argv[2] + ".o")
+given = dict(path="json", data_files=file.name, split="train", column="text", ngram=1, min_length=1, num_perm=240)
+given |= dict(b=240 // ROWS, r=ROWS, cache_dir=sys.argv[2] + ".c", output=sys.argv[2] + ".o")
 main([f"--{name}={value}" for name, value in given.items()], standalone_mode=False)
 keep(load_from_disk(sys.argv[2] + ".o")["row"])
 """,
@@ -188,10 +188,10 @@ class Tool:
         has = f"import importlib.util as u, sys; sys.exit(not u.find_spec({PACKAGES.get(name, name)!r}))"
         self.installed = not subprocess.run([self.python, "-c", has]).returncode
 
-    def run(self, rows: Path, origin: list[int], bands: int) -> tuple[list[float], tuple[float, float, int]]:
+    def run(self, rows: Path, origin: list[int], band_rows: int) -> tuple[list[float], tuple[float, float, int]]:
         """Precision, recall and F1, and what it cost."""
         out = Path(tempfile.mkdtemp(dir=self.folder)) / "kept.json"
-        cost = measure(TOOLS[self.name], str(rows), str(out), str(bands), python=self.python)
+        cost = measure(TOOLS[self.name], str(rows), str(out), str(band_rows), python=self.python)
         if self.name == "filter":
             (dropped,) = out.parent.rglob("dropped.jsonl")
             gone = {json.loads(line)["_curate"]["row"] for line in dropped.open()}
@@ -216,19 +216,20 @@ def main() -> None:
         planted = sum(row != made_of for row, made_of in enumerate(origin))
         size = corpus.stat().st_size // arguments.rows
         print(f"{arguments.rows:,} rows of {size} bytes, {planted:,} planted duplicates\n")
-        print("| tool            | bands |  CPU s | wall s | peak MB | precision | recall |    F1 |")
-        print("| --------------- | ----: | -----: | -----: | ------: | --------: | -----: | ----: |")
+        print("| tool            | band of |  CPU s | wall s | peak MB | precision | recall |    F1 |")
+        print("| --------------- | ------: | -----: | -----: | ------: | --------: | -----: | ----: |")
         for name in arguments.only.split(";"):
             tool = Tool(name, arguments.peers, folder)
             if not tool.installed:
                 print(f"| {name:15} | not installed")
                 continue
-            quality = {} if name in OURS else {bands: tool.run(tuning, others, bands)[0][2] for bands in (8, 16, 32)}
-            bands = max(quality, key=quality.__getitem__) if quality else 40
-            tool.run(warm, few, bands)
-            (precision, recall, f1), (cpu, wall, peak) = tool.run(corpus, origin, bands)
+            best = 3
+            if name not in OURS:
+                best = max((4, 8, 16), key=lambda band_rows, tool=tool: tool.run(tuning, others, band_rows)[0][2])
+            tool.run(warm, few, best)
+            (precision, recall, f1), (cpu, wall, peak) = tool.run(corpus, origin, best)
             print(
-                f"| {name:15} | {bands:5} | {cpu:6.1f} | {wall:6.1f} | {peak / 1e6:7,.0f} "
+                f"| {name:15} | {best:7} | {cpu:6.1f} | {wall:6.1f} | {peak / 1e6:7,.0f} "
                 f"| {precision:9.3f} | {recall:6.3f} | {f1:5.3f} |",
                 flush=True,
             )

@@ -81,11 +81,18 @@ def find_run(work_dir: Path, name: str | None = None, *, finished: bool = False)
     raise UsageError(what, "run `curate filter`, or name another --work-dir")
 
 
-def write_part(path: Path, frame: pl.DataFrame) -> None:
-    """Write one step's verdicts, whole or not at all."""
+def write_part(path: Path, frame: pl.DataFrame, notes: list[str] | None = None) -> None:
+    """Write one step's verdicts, whole or not at all, and what is to be said of the step."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    said = {"notes": orjson.dumps(notes or []).decode()}
     with whole(path) as temporary:
-        frame.select(*SCHEMA).write_parquet(temporary, compression="zstd", statistics=False)
+        frame.select(*SCHEMA).write_parquet(temporary, compression="zstd", statistics=False, metadata=said)
+
+
+def notes_of(part: Path) -> list[str]:
+    """What was said of a step."""
+    notes: list[str] = orjson.loads(pl.read_parquet_metadata(part)["notes"])
+    return notes
 
 
 def read_ledger(run: RunDirectory) -> pl.DataFrame:

@@ -23,7 +23,8 @@ from curate.errors import NothingKeptError, StoppedError, UsageError
 from curate.formats.lines import Lines
 from curate.formats.sources import Source, sources_of
 from curate.formats.writing import lines_at, texts, write_lines
-from curate.ledger import Mask, RunDirectory, drops, kept_rows, orphans, write_part
+from curate.ledger import Mask, RunDirectory, drops, kept_rows, notes_of, orphans, write_part
+from curate.losses import losses
 from curate.measuring import Measures, column_values, is_from_model
 from curate.pool import Pool
 from curate.protocol import DECISION, VERDICT, filter_faults, trait
@@ -35,7 +36,11 @@ from curate.working import Working
 
 @dataclass(frozen=True)
 class StepSummary:
-    """What one step did. `measured`: rows measured in this run; `example`: the first drop, as `at` and `reason`."""
+    """What one step did.
+
+    `measured`: rows measured in this run; `notes`: what is to be said of the step as a whole; `example`: the first
+    drop, as `at` and `reason`.
+    """
 
     step: str
     filter: str
@@ -44,6 +49,7 @@ class StepSummary:
     dropped: int
     unscored: int
     seconds: float
+    notes: list[str]
     example: dict[str, str] | None = None
 
 
@@ -178,7 +184,9 @@ def execute(run: RunDirectory, pool: Pool, recipe: Recipe, working: Working) -> 
         else:
             new = measures.compute(alive, working)
             working.check()
-            write_part(part, decide(step, measures, alive, measured, pool))
+            pool.notes.clear()
+            decided = decide(step, measures, alive, measured, pool)
+            write_part(part, decided, [*pool.notes, *losses(decided.filter("alive"), pool)])
         verdicts = pl.read_parquet(part, columns=["row", "alive", "verdict", "kept", "reason"])
         reached = verdicts.filter("alive")
         gone = reached.filter(~pl.col("kept"))
@@ -191,6 +199,7 @@ def execute(run: RunDirectory, pool: Pool, recipe: Recipe, working: Working) -> 
             dropped=len(gone),
             unscored=int((reached["verdict"] == "unscored").sum()),
             seconds=round(time.monotonic() - began, 3),
+            notes=notes_of(part),
             example={"at": pool.place(gone["row"][0]), "reason": gone["reason"][0] or ""} if len(gone) else None,
         )
         summaries.append(summary)

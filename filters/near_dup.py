@@ -80,6 +80,7 @@ class NearDup:
             fixed=len(counts) - n,
             folder=pool.work_dir,
         )
+        pool.notes.append(f"{found.candidates:,} candidate pairs, {found.verified:,} of them alike")
         gone = np.flatnonzero(found.rival[:n] >= 0)
         rivals = found.rival[gone]
         names = [f"row:{own[rival]}" if rival < n or old is None else old.place(int(rival - n)) for rival in rivals]

@@ -111,6 +111,8 @@ def show_steps(screen: Screen, summary: Summary) -> None:
         table.add_row(Text(step.step), *numbers)
     screen.console.print(table, soft_wrap=False)
     for step in summary.by_step:
+        for note in step.notes:
+            screen.notice(f"  {step.step}: {note}")
         if step.example:
             line = Text(f"  {step.step}: {safe('  '.join(step.example.values()), 300)}", style="dim")
             line.truncate(width, overflow="ellipsis")

@@ -31,6 +31,8 @@ class Pool:
         self.path = path
         self.sources = list(sources)
         self.work_dir = work_dir
+        self.notes: list[str] = []
+        """What a filter has to say of its step as a whole: `decide` appends, the run shows and keeps it."""
         self.facts: dict[str, Any] = orjson.loads((path / "pool.json").read_bytes())
         self._metadata = pq.read_metadata(path / "rows.parquet")
         self._files = threading.local()

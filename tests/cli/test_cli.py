@@ -296,7 +296,7 @@ def test_output_that_nobody_reads_to_its_end_is_no_error(raw: Path) -> None:
 
 
 def test_the_public_surface_is_exactly_this(here: Path) -> None:
-    assert sorted(curate.__all__) == ["Result", "filter"]
+    assert sorted(curate.__all__) == ["Duplicates", "Result", "filter", "near_duplicates"]
     code = "import curate; print(*[n for n in dir(curate) if not n.startswith('_')])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(ran.stdout.split()) <= {"Any", "Path", "TYPE_CHECKING", "filter", "Result", "cli", "errors"}
