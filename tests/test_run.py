@@ -461,7 +461,7 @@ def test_everything_is_byte_equal_whatever_the_batches_and_threads(
     lines = SAMPLE.read_text().splitlines(True)
     (here / "raw.jsonl").write_text("".join([*lines, *lines[:40], "broken\n"]))
     steps = ("length", "turns", {"exact-dup": {"by": "length.tokens"}}, {"sample": {"share": 0.9, "by": "meta.topic"}})
-    steps = (*steps, {"keep-top": {"n": 200, "by": "length.chars"}})
+    steps = (*steps, "near-dup", "conflict", {"keep-top": {"n": 200, "by": "length.chars"}})
     usual = filtered(None, *steps)
     expected = left_behind(usual.run.path, here / "curated.jsonl")
     from curate.working import Working
