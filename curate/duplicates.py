@@ -29,7 +29,7 @@ Rows = npt.NDArray[np.int64]
 
 THRESHOLD = 0.45
 """Default Jaccard similarity of shingles. 15 % of edited words leave 0.57 of the word pairs, 20 % leave 0.47. On the
-rows of `benchmarks/near_duplicates.py` F1 is 0.983 at 0.5 and 0.994 at 0.45; on labelled pairs precision is the same."""
+rows of `benchmarks/near_duplicates.py` F1 is 0.983 at 0.5 and 0.994 at 0.45; on labelled pairs precision is equal."""
 
 SHORT = 24
 """Texts of fewer shingles must be more alike than the threshold: "the capital of France is Paris" and "the capital of
@@ -53,6 +53,12 @@ class Found:
     candidates: int
     verified: int
     largest: int
+
+
+def texts_of(rows: pl.DataFrame, columns: Sequence[str] = ("prompt", "response")) -> pl.Series:
+    """What of rows is compared: some columns, one below the other, normalised."""
+    text = pl.concat_str(columns, separator="\n", ignore_nulls=True).fill_null("")
+    return normalised(rows.select(text).to_series())
 
 
 def normalised(texts: pl.Series) -> pl.Series:
@@ -99,6 +105,13 @@ class Shingles:
         keys = np.empty((len(self.counts), shingles.BANDS), dtype=np.uint32)
         shingles.band_keys(self.hashes, self.starts, self.counts, *shingles.permutations(), keys)
         return keys
+
+    def sets(self) -> tuple[npt.NDArray[np.uint32], Rows]:
+        """The distinct shingles of each text, ascending, one text after the other, and their bounds i64[n + 1]."""
+        sets = np.empty(int(self.counts.sum(dtype=np.int64)), dtype=np.uint32)
+        bounds = np.empty(len(self.counts) + 1, dtype=np.int64)
+        size = shingles.shingle_sets(self.hashes, self.starts, self.counts, sets, bounds)
+        return sets[:size], bounds
 
 
 def find(
@@ -288,8 +301,7 @@ def _calls(sources: list[Source], working: Working) -> Iterator[Callable[[], tup
 def _measured(lines: Lines, number: int) -> tuple[_Measured, npt.NDArray[np.uint32]]:
     table = read_block(lines, number, Reading(), ("line", "prompt", "response")).table
     frame = pl.DataFrame(pl.from_arrow(table))
-    text = pl.concat_str("prompt", "response", separator="\n", ignore_nulls=True).fill_null("")
-    texts = normalised(frame.select(text).to_series())
+    texts = texts_of(frame)
     own = Shingles.of(texts)
     line = frame["line"].to_numpy().astype(np.int64)
     return _Measured(number, line, own.band_keys(), own.counts, texts.str.len_bytes().to_numpy()), own.hashes

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from curate.duplicate_share import duplicate_share
 from curate.filtering import check_inputs, disk_faults, read_options
 from curate.measuring import Measures
 from curate.pool import Pool, make_work_dir, read_pool
@@ -51,7 +52,11 @@ class Lengths:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What an input holds. `defects`: rows per reason, by the filters of the default recipe, none dropped."""
+    """What an input holds.
+
+    `duplicates`: rows that are exact copies; `near_duplicates`: the estimated share of rows that near-dup would drop,
+    from `looked_for` rows drawn by chance; `defects`: rows per reason, by the filters of the default recipe.
+    """
 
     records: int
     rows: int
@@ -62,6 +67,8 @@ class Inspection:
     languages: dict[str, int]
     with_code: int
     duplicates: int
+    near_duplicates: float
+    looked_for: int
     defects: dict[str, int]
     fields: list[str]
     examples: list[dict[str, Any]]
@@ -88,6 +95,7 @@ def inspect(
         pool = read_pool(files, work, read_options(format, map, max_line, limit), working=working)
         defects, duplicates, tokens = _defects(pool, working)
         lengths, languages, with_code = _texts(pool)
+        near_duplicates, looked_for = duplicate_share(pool, seed, working)
     return Inspection(
         records=pool.records,
         rows=len(pool),
@@ -98,6 +106,8 @@ def inspect(
         languages=languages,
         with_code=with_code,
         duplicates=duplicates,
+        near_duplicates=round(near_duplicates, 4),
+        looked_for=looked_for,
         defects=defects,
         fields=pool.meta_names(),
         examples=_examples(pool, seed),

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from curate.duplicates import LOWEST, THRESHOLD, Rows, Shingles, find, normalised
+from curate.duplicates import LOWEST, THRESHOLD, Rows, Shingles, find, normalised, texts_of
 from curate.kernels.shingles import BANDS
 from curate.pool import Pool
 from curate.protocol import VERDICT, Column, for_measuring, threshold
@@ -102,9 +102,8 @@ class NearDup:
         return verdicts.drop("at").with_columns(pl.col("verdict").fill_null(pl.lit("keep", dtype=VERDICT)))
 
     def _texts(self, rows: pl.DataFrame) -> pl.Series:
-        if self.of == "first-turn":
-            asked = pl.element().filter(pl.element().struct.field("role") == "user").first().struct.field("content")
-            text = pl.col("messages").list.eval(asked).list.first()
-        else:
-            text = pl.concat_str(self.reads, separator="\n", ignore_nulls=True)
-        return normalised(rows.select(text=text.fill_null("")).to_series())
+        if self.of != "first-turn":
+            return texts_of(rows, self.reads)
+        asked = pl.element().filter(pl.element().struct.field("role") == "user").first().struct.field("content")
+        first = pl.col("messages").list.eval(asked).list.first()
+        return normalised(rows.select(first.fill_null("")).to_series())

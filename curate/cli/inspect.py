@@ -58,6 +58,8 @@ def _show(found: Any) -> None:
         click.echo(f"  {name:12}{count:9,}  {count / found.rows:6.1%}")
     click.echo(f"  {'with code':12}{found.with_code:9,}  {found.with_code / found.rows:6.1%}")
     click.echo(f"\nexact copies: {found.duplicates:,} ({found.duplicates / found.rows:.1%})")
+    share = f"about {found.near_duplicates:.1%}, as {found.looked_for:,} rows tell that were looked for in all"
+    click.echo(f"near-duplicates: {share}")
     click.echo("defects, by the filters of the default recipe:" if found.defects else "defects: none found")
     for reason, count in found.defects.items():
         click.echo(f"  {count:9,}  {reason}")

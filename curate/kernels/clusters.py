@@ -89,15 +89,30 @@ def bar(threshold, short, size_a, size_b):
 
 
 @njit(cache=True, nogil=True)
-def alike(a, b, sets, bounds, threshold, short):
-    """The similarity of rows `a` and `b`, whose sets are `sets[bounds[a] : bounds[a + 1]]`, or -1 below their bar."""
-    of_a, of_b = sets[bounds[a] : bounds[a + 1]], sets[bounds[b] : bounds[b + 1]]
+def alike(of_a, of_b, threshold, short):
+    """The similarity of two ascending sets, or -1 below their bar."""
     smaller, larger = min(len(of_a), len(of_b)), max(len(of_a), len(of_b))
     needed = bar(threshold, short, len(of_a), len(of_b))
     if smaller < needed * larger:  # not even if every shingle were shared
         return -1.0
     similarity = jaccard(of_a, of_b)
     return similarity if similarity >= needed else -1.0
+
+
+@njit(cache=True, nogil=True)
+def set_of(sets, bounds, row):
+    """The set of a row, where all are `sets[bounds[row] : bounds[row + 1]]`."""
+    return sets[bounds[row] : bounds[row + 1]]
+
+
+@njit(cache=True, nogil=True)
+def alike_pairs(rows, others, sets, bounds, other_sets, other_bounds, threshold, short):
+    """bool[m]: whether row `rows[k]` of some sets and row `others[k]` of other sets are alike."""
+    found = np.zeros(len(rows), dtype=np.bool_)
+    for k in range(len(rows)):
+        of_a, of_b = set_of(sets, bounds, rows[k]), set_of(other_sets, other_bounds, others[k])
+        found[k] = alike(of_a, of_b, threshold, short) >= 0
+    return found
 
 
 @njit(cache=True, nogil=True)
@@ -118,7 +133,7 @@ def link_band(keys, order, parent, sets, bounds, threshold, short):
             a, b = root(parent, row), root(parent, other)
             if a != b:
                 candidates += 1
-                if alike(row, other, sets, bounds, threshold, short) >= 0:
+                if alike(set_of(sets, bounds, row), set_of(sets, bounds, other), threshold, short) >= 0:
                     verified += 1
                     parent[max(a, b)] = min(a, b)
             if first == k - 1:
@@ -150,7 +165,7 @@ def choose(order, starts, keys, sets, bounds, threshold, short, fixed, rival, si
                             break
                         compare = keys[row, band] == keys[other, band]
                     if compare:
-                        found = alike(row, other, sets, bounds, threshold, short)
+                        found = alike(set_of(sets, bounds, row), set_of(sets, bounds, other), threshold, short)
                         if found > best:
                             best = found
                             rival[row] = other

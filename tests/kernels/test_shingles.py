@@ -78,20 +78,13 @@ def test_shingles_and_band_keys_are_those_of_the_twins(texts: list[str]) -> None
     series = normalised(pl.Series(texts, dtype=pl.String))
     own = Shingles.of(series)
     keys = own.band_keys()
-    sets, bounds = sets_of(own)
+    sets, bounds = own.sets()
     for row, text in enumerate(series):
         expected = shingles_of(text)
         start = own.starts[row]
         assert own.hashes[start : start + own.counts[row]].tolist() == expected
         assert keys[row].tolist() == keys_of(expected)
         assert sets[bounds[row] : bounds[row + 1]].tolist() == sorted(set(expected))
-
-
-def sets_of(own: Shingles) -> tuple[np.ndarray, np.ndarray]:
-    sets = np.empty(len(own.hashes), dtype=np.uint32)
-    bounds = np.empty(len(own.counts) + 1, dtype=np.int64)
-    shingles.shingle_sets(own.hashes, own.starts, own.counts, sets, bounds)
-    return sets, bounds
 
 
 @settings(deadline=None)
@@ -103,7 +96,7 @@ def test_shingle_sets_are_sorted_sets_of_few_and_of_many(few: list[list[int]], m
     lists = [*few, [k * 2_654_435_761 % 2**32 for k in range(many)]]
     counts = np.array([len(values) for values in lists], dtype=np.uint32)
     hashes = np.array([h for values in lists for h in values], dtype=np.uint32)
-    sets, bounds = sets_of(Shingles(hashes, np.cumsum(counts, dtype=np.int64) - counts, counts))
+    sets, bounds = Shingles(hashes, np.cumsum(counts, dtype=np.int64) - counts, counts).sets()
     assert [sets[a:b].tolist() for a, b in pairwise(bounds)] == [sorted(set(values)) for values in lists]
 
 
