@@ -22,6 +22,8 @@ lint: install  ## style, types, import contracts
 
 bench: install  ## figures of the README
 	$(BIN)/python benchmarks/reading.py
+	$(BIN)/python benchmarks/near_duplicates.py
 
-docs: install  ## docs/commands.md from the commands themselves
+docs: install  ## docs/commands.md and the picture of the README from the commands themselves
 	$(BIN)/python docs/make_commands.py
+	$(BIN)/python docs/make_picture.py

@@ -61,12 +61,16 @@ def convert(
     refuse_same_file(files, out)
     options = read_options(format, map, max_line, limit)
     rejected = out.with_name(f"{out.name}.rejected.jsonl")
+    spool = Path(work_dir) / "pools"
     with disk_faults(out.absolute().parent):
-        conversion = _Conversion(sources_of(files, Path(work_dir) / "stdin"), to, options, working)
+        conversion = _Conversion(sources_of(files, spool), to, options, working)
         with whole_file(rejected) as file:
             write_lines(out, lambda: conversion.lines(file))
         if not conversion.failed:
             rejected.unlink()
+    for source in conversion.sources:
+        if source.path.parent == spool.absolute():
+            source.path.unlink(missing_ok=True)
     if conversion.failed:
         working.notice(
             f"{conversion.failed:,} of {conversion.records:,} records could not be converted, see {rejected}; "

@@ -172,7 +172,7 @@ def check_inputs(files: Sequence[Input], work: Path) -> None:
     """Refuse what is no file before anything is written. Raises InputError or UsageError."""
     wrong = [file for file in files if str(file) != "-" and not Path(file).is_file()]
     if wrong or not files:
-        sources_of(wrong, work / "stdin")  # says what is wrong with them
+        sources_of(wrong, work / "pools")  # says what is wrong with them
 
 
 def _recipe(

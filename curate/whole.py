@@ -21,7 +21,7 @@ _ABANDONED = re.compile(rf"\..+\.\d+-{_HOST}-(\d+)\.tmp")
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`; what was written there takes the name `path` if the block ends well."""
-    temporary = _temporary(path)
+    temporary = temporary_name(path)
     try:
         yield temporary
         temporary.replace(path)
@@ -32,7 +32,7 @@ def whole(path: Path) -> Iterator[Path]:
 @contextmanager
 def whole_and_new(folder: Path, stem: str, suffix: str) -> Iterator[Path]:
     """As `whole`, under the first free name of `STEM-0`, `STEM-1`, ...: nothing of another process is replaced."""
-    temporary = _temporary(folder / f"{stem}{suffix}")
+    temporary = temporary_name(folder / f"{stem}{suffix}")
     try:
         yield temporary
         for number in itertools.count(len(list(folder.glob(f"{stem}-*{suffix}")))):
@@ -50,7 +50,8 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _temporary(path: Path) -> Path:
+def temporary_name(path: Path) -> Path:
+    """Where a file is written before it is whole; `remove_abandoned` finds it by its name."""
     return path.with_name(f".{path.name}.{threading.get_ident()}-{_HOST}-{os.getpid()}.tmp")
 
 

@@ -36,7 +36,9 @@ class KeepTop:
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         if not measures.schema["by"].is_numeric() and measures["by"].null_count() < len(measures):
-            raise UsageError(f"keep-top can't rank by {self.by}, which holds text", "name a column of numbers")
+            raise UsageError(
+                f"keep-top can't rank by {self.by}, whose values are not numbers", "name a column of numbers"
+            )
         n = min(len(measures), self.n if self.n is not None else max(1, round((self.share or 0) * len(measures))))
         value = pl.col("by").cast(pl.Float64).fill_nan(None)
         sign = 1.0 if self.order == "highest" else -1.0

@@ -1,7 +1,10 @@
 """The pool: the same rows whatever the blocks and threads, given back a row group at a time."""
 
+import io
 import json
+import os
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from curate.formats import lines
 from curate.pool import Pool, ReadOptions, read_pool, reading
 from curate.pool import table as table_module
 from curate.records import Reading
+from curate.whole import temporary_name
 from curate.working import Working
 
 Records = list[dict[str, Any]]
@@ -301,3 +305,24 @@ def test_a_work_directory_that_can_not_be_made_is_refused(here: Path) -> None:
 
 def test_the_work_directory_ignores_itself_in_git(grouped: Pool) -> None:
     assert (Path("work") / ".gitignore").read_text() == "*\n"
+
+
+def test_meta_may_hold_a_number_that_no_double_holds(here: Path) -> None:
+    records = [{"instruction": "a", "output": "b"}, {"instruction": "c", "output": "d"}]
+    lines = [json.dumps(record)[:-1] + f', "x": {x}}}' for record, x in zip(records, ("1e400", "7"), strict=True)]
+    pool = pool_of("\n".join(lines))
+    assert pool.meta_names() == ["x"]
+    assert pool.meta("x").to_list() == [float("inf"), 7.0]
+
+
+def test_what_came_in_on_standard_input_is_kept_in_the_pool(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = b'{"instruction": "a", "output": "b"}\n'
+    (here / "work" / "pools").mkdir(parents=True)
+    name = temporary_name(Path("stdin")).name.replace(f"-{os.getpid()}.tmp", "-99999999.tmp")
+    (here / "work" / "pools" / name).touch()  # of a process that was killed
+    for _ in range(2):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        pool = read_pool(["-"], Path("work"))
+        assert [file.name for file in pool.path.glob("stdin-*")] == [pool.sources[0].path.name]
+        assert pool.sources[0].path.read_bytes() == data
+        assert list((here / "work" / "pools").iterdir()) == [pool.path.absolute()]

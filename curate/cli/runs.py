@@ -50,7 +50,7 @@ def clean(work_dir: str, yes: bool) -> None:
     work = Path(work_dir)
     sizes = {
         path: sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-        for path in sorted([*work.glob("runs/*"), *work.glob("pools/*"), *work.glob("stdin/*")])
+        for path in sorted([*work.glob("runs/*"), *work.glob("pools/*")])
     }
     if not sizes:
         click.echo(f"nothing to delete in {work_dir}", err=True)

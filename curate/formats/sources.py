@@ -6,8 +6,8 @@
 import gzip
 import io
 import os
+import shutil
 import sys
-import tempfile
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +18,7 @@ from typing import BinaryIO, Literal, cast
 import xxhash
 
 from curate.errors import InputError, UsageError
+from curate.whole import remove_abandoned, temporary_name
 
 Kind = Literal["jsonl", "json", "csv", "tsv", "parquet"]
 KINDS: dict[str, Kind] = {
@@ -179,13 +180,14 @@ def _digest(path: Path) -> str:
 
 def _spooled(stream: BinaryIO, spool: Path) -> Path:
     spool.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=spool, suffix=".tmp")
-    with os.fdopen(handle, "wb") as file:
-        while block := stream.read(BLOCK):
-            file.write(block)
-    path = spool / f"stdin-{_digest(Path(temporary))}"
-    Path(temporary).replace(path)
-    return path
+    remove_abandoned(spool)
+    temporary = temporary_name(spool / "stdin")
+    try:
+        with temporary.open("wb") as file:
+            shutil.copyfileobj(stream, file, BLOCK)
+        return temporary.replace(spool / f"stdin-{_digest(temporary)}")
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _similar(path: Path) -> str:

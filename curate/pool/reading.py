@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -70,7 +70,7 @@ def read_pool(
     """
     options = options or ReadOptions()
     pools = work_dir / "pools"
-    sources = sources_of(inputs, work_dir / "stdin")
+    sources = sources_of(inputs, pools)
     fingerprint = xxhash.xxh3_128_hexdigest(
         orjson.dumps(
             {
@@ -85,14 +85,22 @@ def read_pool(
         )
     )
     path = pools / fingerprint
+    make_work_dir(work_dir)
+    path.mkdir(parents=True, exist_ok=True)
+    sources = [_kept_in(path, source, pools) for source in sources]
     if not (path / "pool.json").exists():
-        make_work_dir(work_dir)
-        path.mkdir(parents=True, exist_ok=True)
         _write_rows(path, sources, options, working or Working())
     pool = Pool(path, sources, work_dir)
     if not len(pool):
         raise InputError(*_why_nothing(pool))
     return pool
+
+
+def _kept_in(path: Path, source: Source, spool: Path) -> Source:
+    """The source; of one that was spooled the bytes are moved into the pool."""
+    if source.path.parent != spool.absolute():
+        return source
+    return replace(source, path=source.path.replace(path.absolute() / source.path.name))
 
 
 def make_work_dir(work_dir: Path) -> None:

@@ -97,7 +97,8 @@ class Pool:
         numeric = True
         for frame in self.batches(["meta"]):
             there = frame["meta"].str.contains(key, literal=True)
-            values = [_field(text, name) if here else None for text, here in zip(frame["meta"], there, strict=True)]
+            pairs = zip(frame["meta"], there, strict=True)
+            values = [_fields(text).get(name) if here else None for text, here in pairs]
             numeric = numeric and all(value is None or type(value) in (int, float) for value in values)
             parts.append(pl.Series(name, [_as_text(value) for value in values], dtype=pl.String))
         column = pl.concat(parts)
@@ -108,7 +109,7 @@ class Pool:
         for frame in self.batches(["meta"]):
             names: Counter[str] = Counter()
             for text in frame["meta"].unique():
-                names.update(orjson.loads(text).keys())
+                names.update(_fields(text).keys())
             return sorted(names)
         return []
 
@@ -189,11 +190,13 @@ def _other_side(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.DataFrame(rows, schema=kinds, orient="row"))
 
 
-def _field(meta: str, name: str) -> Any:
+def _fields(meta: str) -> dict[str, Any]:
+    fields: dict[str, Any]
     try:
-        return orjson.loads(meta).get(name)
+        fields = orjson.loads(meta)
     except orjson.JSONDecodeError:  # a number that no double holds
-        return json.loads(meta, parse_int=float).get(name)
+        fields = json.loads(meta, parse_int=float)
+    return fields
 
 
 def _as_text(value: Any) -> str | None:
