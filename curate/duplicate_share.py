@@ -12,6 +12,7 @@ import polars as pl
 
 from curate.duplicates import SHORT, THRESHOLD, Rows, Shingles, texts_of
 from curate.kernels import clusters
+from curate.kernels.compiling import compiling_told
 from curate.pool import Pool
 from curate.seeded import shuffled_rank
 from curate.working import Working, in_order
@@ -32,11 +33,12 @@ def duplicate_share(pool: Pool, seed: int, working: Working) -> tuple[float, int
     rows = np.sort(np.argsort(rank, kind="stable")[:SAMPLE])
     sample = _Sample(rows, Shingles.of(pl.concat(map(texts_of, pool.texts(rows, ["prompt", "response"])))))
     done = 0
-    for looked, found in in_order(_calls(sample, pool), working.threads):
-        np.add.at(sample.alike, found, 1)
-        done += looked
-        working.check()
-        working.report("near-duplicates", done, len(pool))
+    with compiling_told(working.notice):
+        for looked, found in in_order(_calls(sample, pool), working.threads):
+            np.add.at(sample.alike, found, 1)
+            done += looked
+            working.check()
+            working.report("near-duplicates", done, len(pool))
     return float((1 - 1 / (1 + np.minimum(sample.alike, ENOUGH))).mean()), len(rows)
 
 

@@ -21,7 +21,8 @@ from curate.errors import InputError, StoppedError
 from curate.formats.lines import Lines, read_lines
 from curate.formats.sources import Source, sources_of
 from curate.kernels import clusters, shingles
-from curate.pool.table import FEW_LINES, load_kernels, read_block
+from curate.kernels.compiling import compiling_told
+from curate.pool.table import read_block
 from curate.records import Reading
 from curate.working import Working, in_order
 
@@ -234,7 +235,11 @@ def near_duplicates(
     """
     files = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     working = working or Working()
-    with tempfile.TemporaryDirectory(prefix="curate-") as folder, tempfile.TemporaryFile(dir=folder) as spilled:
+    with (
+        compiling_told(working.notice),
+        tempfile.TemporaryDirectory(prefix="curate-") as folder,
+        tempfile.TemporaryFile(dir=folder) as spilled,
+    ):
         sources = sources_of(files, Path(folder))
         blocks = []
         for block, hashes in in_order(_calls(sources, working), working.threads):
@@ -290,8 +295,6 @@ def _calls(sources: list[Source], working: Working) -> Iterator[Callable[[], tup
     done, total = 0, sum(source.stamp[0] for source in sources)
     for number, source in enumerate(sources):
         for lines in read_lines(source):
-            if len(lines) >= FEW_LINES:
-                load_kernels(working)
             working.check()
             done += len(lines.data)
             working.report("reading", min(done, total), total)

@@ -5,9 +5,10 @@ A run that was killed is found again by the four digits, which name pool, recipe
 """
 
 import fcntl
+import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -182,10 +183,11 @@ def execute(run: RunDirectory, pool: Pool, recipe: Recipe, working: Working) -> 
         if part.exists():  # this run was here before it was killed
             measures.problems = _problems(part)
         else:
-            new = measures.compute(alive, working)
-            working.check()
-            pool.notes.clear()
-            decided = decide(step, measures, alive, measured, pool)
+            with _compiling_told(working):
+                new = measures.compute(alive, working)
+                working.check()
+                pool.notes.clear()
+                decided = decide(step, measures, alive, measured, pool)
             write_part(part, decided, [*pool.notes, *losses(decided.filter("alive"), pool)])
         verdicts = pl.read_parquet(part, columns=["row", "alive", "verdict", "kept", "reason"])
         reached = verdicts.filter("alive")
@@ -210,6 +212,14 @@ def execute(run: RunDirectory, pool: Pool, recipe: Recipe, working: Working) -> 
                 f"loosen it: --set {step.name}.PARAM=VALUE (see `curate filters show {step.filter_name}`)",
             )
     return summaries
+
+
+def _compiling_told(working: Working) -> AbstractContextManager[None]:
+    if "numba" not in sys.modules:  # no filter of the recipe has kernels, and loading numba takes a while
+        return nullcontext()
+    from curate.kernels.compiling import compiling_told
+
+    return compiling_told(working.notice)
 
 
 def _problems(part: Path) -> dict[int, str]:

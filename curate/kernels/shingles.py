@@ -37,7 +37,7 @@ BANDS, BAND_ROWS = 40, 3
 """A pair of Jaccard similarity s shares a band with probability 1 - (1 - s^3)^40: 0.995 at 0.5, 0.04 at 0.1."""
 
 MANY = 4096
-"""So many shingles are sorted as others sort: their buckets would be too full."""
+"""So many shingles are sorted byte by byte: their buckets would be too full."""
 
 _FOLDED = np.zeros(256, dtype=np.uint64)  # letters and digits of ASCII in lower case, all else 0
 for _code in (*range(0x30, 0x3A), *range(0x61, 0x7B)):
@@ -183,27 +183,34 @@ def band_keys(hashes, starts, counts, factors, increments, keys):
 
 
 @njit(cache=True, nogil=True)
-def _sort_into(hashes, out, starts):
+def _sort_few(hashes, out, starts):
     """Write `hashes` to `out`, ascending: into 256 buckets by their top byte, then in place by insertion.
 
     `starts` u32[257] is room to work in. Hashes are spread evenly, so that few move, and not far.
     """
-    starts[:] = 0
-    for h in hashes:
-        starts[(h >> np.uint32(24)) + np.uint32(1)] += np.uint32(1)
-    for bucket in range(256):
-        starts[bucket + 1] += starts[bucket]
-    for h in hashes:
-        bucket = h >> np.uint32(24)
-        out[starts[bucket]] = h
-        starts[bucket] += np.uint32(1)
-    for k in range(1, len(hashes)):
+    _by_byte(hashes, out, starts, 24)
+    for k in range(1, len(out)):
         h = out[k]
         at = k
         while at > 0 and out[at - 1] > h:
             out[at] = out[at - 1]
             at -= 1
         out[at] = h
+
+
+@njit(cache=True, nogil=True)
+def _by_byte(hashes, out, starts, shift):
+    """Write `hashes` to `out` in order of one of their bytes, equal ones as they stood."""
+    for bucket in range(257):
+        starts[bucket] = 0
+    for k in range(len(hashes)):
+        starts[(hashes[k] >> np.uint32(shift) & np.uint32(255)) + np.uint32(1)] += np.uint32(1)
+    for bucket in range(256):
+        starts[bucket + 1] += starts[bucket]
+    for k in range(len(hashes)):
+        bucket = hashes[k] >> np.uint32(shift) & np.uint32(255)
+        out[starts[bucket]] = hashes[k]
+        starts[bucket] += np.uint32(1)
 
 
 @njit(cache=True, nogil=True)
@@ -219,10 +226,13 @@ def shingle_sets(hashes, starts, counts, sets, bounds):
         own = hashes[starts[row] : starts[row] + counts[row]]
         out = sets[o : o + len(own)]
         if len(own) < MANY:
-            _sort_into(own, out, scratch)
+            _sort_few(own, out, scratch)
         else:
-            out[:] = own
-            out.sort()
+            spare = np.empty(len(own), dtype=np.uint32)
+            _by_byte(own, spare, scratch, 0)
+            _by_byte(spare, out, scratch, 8)
+            _by_byte(out, spare, scratch, 16)
+            _by_byte(spare, out, scratch, 24)
         distinct = 0
         for k in range(len(out)):
             if k == 0 or out[k] != out[distinct - 1]:

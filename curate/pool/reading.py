@@ -6,7 +6,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -24,7 +24,7 @@ from curate.formats.lines import MAX_LINE, Lines, read_lines
 from curate.formats.sources import Source, sources_of
 from curate.pool import table
 from curate.pool.rows import Pool
-from curate.pool.table import SCHEMA, Block, load_kernels, read_block
+from curate.pool.table import SCHEMA, Block, read_block
 from curate.records import SHAPES, Reading
 from curate.seeded import shuffled_rank
 from curate.whole import remove_abandoned, whole, whole_file
@@ -163,15 +163,20 @@ def _calls(
 ) -> Iterator[Callable[[], Block]]:
     """For each block of lines the call that reads it."""
     left = None if options.limit is None else options.limit - before
-    for block in lines:
-        if left is not None:
-            if left <= 0:
-                break
-            block = block.head(left)
-            left -= len(block) + len(block.unread)
-        if len(block) >= table.FEW_LINES:
-            load_kernels(working)
-        yield partial(read_block, block, number, options.reading)
+    with ExitStack() as told:
+        compiled = False
+        for block in lines:
+            if left is not None:
+                if left <= 0:
+                    break
+                block = block.head(left)
+                left -= len(block) + len(block.unread)
+            if len(block) >= table.FEW_LINES and not compiled:
+                from curate.kernels.compiling import compiling_told
+
+                told.enter_context(compiling_told(working.notice))
+                compiled = True
+            yield partial(read_block, block, number, options.reading)
 
 
 def _sampled(source: Source, options: ReadOptions) -> Iterator[Lines]:

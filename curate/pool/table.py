@@ -3,7 +3,6 @@
 `{"instruction": "Hi", "output": "Hello."}` becomes a line of `SCHEMA` with prompt `Hi` and response `Hello.`.
 """
 
-import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ from curate.records import (
     says_all,
     to_json,
 )
-from curate.working import Working
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -69,23 +67,6 @@ class Block:
     sizes: "npt.NDArray[np.int64]"
     rejected: list[dict[str, Any]]
     shapes: Counter[str]
-
-
-def load_kernels(working: Working) -> None:
-    """Load the kernels before threads ask for them; say so if they must be compiled, as on a machine's first run."""
-    from curate.kernels.json_lines import read_plain_lines
-
-    if not read_plain_lines.signatures:
-        said = "compiling the reader: once on this machine, a quarter of a minute"
-        patience = threading.Timer(1.5, working.notice, [said])
-        patience.start()
-        try:
-            one = np.array([0, 2], dtype=np.int64)
-            nothing = Lines(b"{}", one[:1], one[1:], one[1:])
-            _read_plain(nothing, 0, Reading())
-            _read_conversations(nothing, 0, Reading())
-        finally:
-            patience.cancel()
 
 
 def read_block(lines: Lines, number: int, reading: Reading, wanted: Sequence[str] = EVERY) -> Block:

@@ -1,6 +1,7 @@
 """near-dup against exact all-pairs on small pools, and on the texts that trip others."""
 
 import json
+import os
 import random
 import signal
 from itertools import pairwise
@@ -289,6 +290,15 @@ def test_candidates_clusters_and_sources_are_told(here: Path) -> None:
         "b.jsonl lost 200 of 201 rows to better or earlier ones",
         "1,699 rows went for a.jsonl:1: look at it with `curate why`",
     ]
+
+
+def test_compiling_is_told_on_the_first_run_only(here: Path, curate_command: Any) -> None:
+    write(Path("raw.jsonl"), [("Why does ice float?", LONG), ("Why?", KOREAN)])
+    Path("recipe.yaml").write_text("steps: [near-dup]")
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(here / "cache")}
+    command = ["filter", "raw.jsonl", "--recipe", "recipe.yaml"]
+    said = [curate_command(*command, "--fresh", env=environment).stderr for _ in range(2)]
+    assert ["compiling kernels, as on every machine's first run" in text for text in said] == [True, False]
 
 
 PHASES = [
