@@ -20,7 +20,8 @@ from curate.formats.lines import Lines, Unread, joined_lines, read_lines
 from curate.formats.sources import Source, sources_of
 from curate.formats.writing import check_output, texts, write_lines
 from curate.pool import ReadOptions
-from curate.records import Message, Row, UnreadableRecord, parse, read_record, says_all, to_json
+from curate.records import Message, Row, UnreadableRecord, parse, says_all, to_json
+from curate.shapes import read_record
 from curate.templates import load_template
 from curate.whole import whole_file
 from curate.working import Working

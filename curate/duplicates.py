@@ -23,7 +23,7 @@ from curate.formats.sources import Source, sources_of
 from curate.kernels import clusters, shingles
 from curate.kernels.compiling import compiling_told
 from curate.pool.table import read_block
-from curate.records import Reading
+from curate.shapes import Reading
 from curate.working import Working, in_order
 
 Rows = npt.NDArray[np.int64]

@@ -25,9 +25,9 @@ from curate.formats.writing import check_output
 from curate.ledger import Mask, RunDirectory, drops, kept_rows, read_ledger
 from curate.pool import Pool, ReadOptions, make_work_dir, read_pool
 from curate.recipe import Recipe, check_measures, load_plugins, load_recipe
-from curate.records import Reading
 from curate.reporting.card import write_card
 from curate.run import Summary, execute, open_run, summarise, write_outputs
+from curate.shapes import Reading
 from curate.working import Working
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from curate.errors import InputError, UsageError
 from curate.formats import lines
 from curate.pool import Pool, ReadOptions, read_pool, reading
 from curate.pool import table as table_module
-from curate.records import Reading
+from curate.shapes import Reading
 from curate.whole import temporary_name
 from curate.working import Working
 

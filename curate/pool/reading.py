@@ -25,8 +25,8 @@ from curate.formats.sources import Source, sources_of
 from curate.pool import table
 from curate.pool.rows import Pool
 from curate.pool.table import SCHEMA, Block, read_block
-from curate.records import SHAPES, Reading
 from curate.seeded import shuffled_rank
+from curate.shapes import SHAPES, Reading
 from curate.whole import remove_abandoned, whole, whole_file
 from curate.working import Working, in_order
 

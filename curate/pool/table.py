@@ -15,17 +15,8 @@ import pyarrow as pa
 import xxhash
 
 from curate.formats.lines import Lines, Unread
-from curate.records import (
-    Reading,
-    Row,
-    UnreadableRecord,
-    content_id,
-    parse,
-    prompt_and_response,
-    read_record,
-    says_all,
-    to_json,
-)
+from curate.records import Row, UnreadableRecord, content_id, parse, prompt_and_response, says_all, to_json
+from curate.shapes import Reading, read_record
 
 if TYPE_CHECKING:
     import numpy.typing as npt

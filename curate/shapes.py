@@ -1,0 +1,292 @@
+"""From one record to rows: the shapes that records come in.
+
+`{"instruction": "Translate.", "input": "Hallo", "output": "Hello"}` is of shape `alpaca` and becomes one row of two
+messages, `user: Translate.\\n\\nHallo` and `assistant: Hello`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from curate.records import Message, Row, UnreadableRecord, joined, to_json
+
+ROLES = {
+    "system": "system",
+    "user": "user",
+    "human": "user",
+    "prompter": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "model": "assistant",
+    "bot": "assistant",
+    "chatgpt": "assistant",
+    "function_call": "assistant",
+    "tool": "tool",
+    "function": "tool",
+    "observation": "tool",
+    "developer": "system",
+}
+"""Roles as files name them, to the four that curate knows; a name that differs is kept in the message's `extra`."""
+
+PROMPT_FIELDS = {
+    "instruction": "alpaca",
+    "prompt": "prompt-completion",
+    "question": "question-answer",
+    "query": "question-answer",
+    "Q": "question-answer",
+    "q": "question-answer",
+}
+INPUT_FIELDS = ("input", "context")
+RESPONSE_FIELDS = ("output", "response", "completion", "answer", "A", "a", "target")
+CONVERSATION_FIELDS = ("messages", "conversations", "conversation")
+SYSTEM_FIELDS = ("system", "system_prompt")
+PAIR_FIELDS = ("chosen", "rejected")
+UNUSUAL_FIELDS = (*CONVERSATION_FIELDS, *SYSTEM_FIELDS, *PAIR_FIELDS, "history")
+SHAPES = ("alpaca", "messages", "sharegpt", "prompt-completion", "question-answer", "preference", "text")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How records are read: a forced shape (`--format`) and renamed fields (`--map answer=output`: file to ours)."""
+
+    format: str | None = None
+    map: tuple[tuple[str, str], ...] = ()
+
+    def meanings(self) -> tuple[list[str], list[int], list[str]]:
+        """Field names, what each means to the kernel `read_plain_lines`, and the shape that it makes."""
+        from curate.kernels.json_lines import INPUT, LABEL, PROMPT, RESPONSE, UNUSUAL
+
+        meaning = dict.fromkeys(UNUSUAL_FIELDS, UNUSUAL) | {"label": LABEL}
+        for name, shape in PROMPT_FIELDS.items():
+            if self.format in (None, shape):
+                meaning[name] = PROMPT
+        meaning |= dict.fromkeys(INPUT_FIELDS, INPUT) | dict.fromkeys(RESPONSE_FIELDS, RESPONSE)
+        if self.format == "text":
+            meaning["text"] = UNUSUAL
+        known = dict(meaning)
+        for theirs, ours in self.map:  # what is kept under another name than it has, the kernel can't rename
+            meaning[theirs] = known[ours] if known.get(ours) in (PROMPT, INPUT, RESPONSE) else UNUSUAL
+        shapes = dict(PROMPT_FIELDS)
+        for theirs, ours in self.map:
+            shapes[theirs] = PROMPT_FIELDS.get(ours, "")
+        names = list(meaning)
+        return names, [meaning[name] for name in names], [shapes.get(name, "") for name in names]
+
+    def conversation_meanings(self) -> tuple[list[str], list[int]]:
+        """Field names, and what each means to the kernel `read_plain_conversations`."""
+        from curate.kernels.conversation_lines import CONVERSATION
+        from curate.kernels.json_lines import LABEL, UNUSUAL
+
+        meaning = dict.fromkeys(UNUSUAL_FIELDS, UNUSUAL) | {"label": LABEL}
+        if self.format is None:
+            meaning |= dict.fromkeys(CONVERSATION_FIELDS, CONVERSATION)
+        for theirs, ours in self.map:
+            meaning[theirs] = CONVERSATION if self.format is None and ours in CONVERSATION_FIELDS else UNUSUAL
+        return list(meaning), list(meaning.values())
+
+
+def read_record(record: Any, reading: Reading) -> list[Row]:
+    """The rows of one parsed record. Raises UnreadableRecord with the cause where there is none."""
+    if not isinstance(record, dict):
+        raise UnreadableRecord(f"{_kind(record)}, an object with fields was expected")
+    for theirs, ours in reading.map:
+        if theirs in record:
+            if ours in record:
+                raise UnreadableRecord(f"field {theirs} is mapped to {ours}, which is there as well")
+            record = {ours if name == theirs else name: value for name, value in record.items()}
+    shape = reading.format or detect(record)
+    return [_with_label(_READERS[shape](record))]
+
+
+def detect(record: dict[str, Any]) -> str:
+    """The shape of a record, from the names of its fields."""
+    if all(record.get(name) is not None for name in PAIR_FIELDS):
+        return "preference"
+    for name in CONVERSATION_FIELDS:
+        turns = record.get(name)
+        if isinstance(turns, list):
+            return "sharegpt" if turns and isinstance(turns[0], dict) and "from" in turns[0] else "messages"
+    prompt = _first(record, tuple(PROMPT_FIELDS))
+    if prompt is not None and (record[prompt] is not None or record.get("text") is None):
+        return PROMPT_FIELDS[prompt]
+    if "text" in record:
+        return "text"
+    found = ", ".join(list(record)[:8]) or "none"
+    raise UnreadableRecord(f"no known shape (fields: {found}); name them with --map, as in --map THEIRS=instruction")
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, orjson.Fragment):
+        return "a number"
+    kinds: dict[type, str] = {dict: "an object", list: "a list", str: "text"}
+    return kinds[type(value)]
+
+
+def _text(record: dict[str, Any], name: str) -> str | None:
+    value = record.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise UnreadableRecord(f"field {name} is {_kind(value)}, text was expected")
+
+
+def _first(record: dict[str, Any], names: tuple[str, ...]) -> str | None:
+    """The first of `names` that the record has, one with a value before one that is null."""
+    there = [name for name in names if name in record]
+    return next((name for name in there if record[name] is not None), there[0] if there else None)
+
+
+def _rest(record: dict[str, Any], used: set[str | None]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in used}
+
+
+def _context(record: dict[str, Any], used: set[str | None]) -> list[Message]:
+    """A system field and earlier exchanges (`history: [[question, answer], ...]`), where the record has them."""
+    messages = []
+    system = _first(record, SYSTEM_FIELDS)
+    if system:
+        used.add(system)
+        if content := _text(record, system):
+            messages.append(Message("system", content))
+    history = record.get("history")
+    if isinstance(history, list):
+        used.add("history")
+        for exchange in history:
+            if not (isinstance(exchange, list) and len(exchange) == 2 and all(isinstance(t, str) for t in exchange)):
+                raise UnreadableRecord("field history is not a list of [question, answer]")
+            messages += [Message("user", exchange[0]), Message("assistant", exchange[1])]
+    return messages
+
+
+def _flat(shape: str) -> Callable[[dict[str, Any]], Row]:
+    prompts = tuple(name for name, of in PROMPT_FIELDS.items() if of == shape)
+
+    def read(record: dict[str, Any]) -> Row:
+        prompt = _first(record, prompts)
+        if prompt is None:
+            raise UnreadableRecord(f"no field {' or '.join(prompts)}, which the shape {shape} needs")
+        answer, more = _first(record, RESPONSE_FIELDS), _first(record, INPUT_FIELDS)
+        used: set[str | None] = {prompt, answer}
+        messages = _context(record, used)
+        given: str | None = None
+        if isinstance(record[prompt], list):
+            messages += _turns(record, prompt)
+        else:
+            used.add(more)
+            given = _text(record, more) if more else None
+            messages.append(Message("user", joined([_text(record, prompt) or "", given or ""])))
+        if answer and isinstance(record[answer], list) and isinstance(record[prompt], list):
+            messages += _turns(record, answer)
+        elif answer and (response := _text(record, answer)) is not None:
+            messages.append(Message("assistant", response))
+        return Row(shape, tuple(messages), meta=_rest(record, used), input=given)
+
+    return read
+
+
+def _turns(record: dict[str, Any], name: str) -> list[Message]:
+    turns = record[name]
+    if isinstance(turns, dict):  # one turn by itself, as in {"chosen": {"from": "gpt", "value": "Yes."}}
+        turns = [turns]
+    if not isinstance(turns, list):
+        raise UnreadableRecord(f"field {name} is {_kind(turns)}, a list of messages was expected")
+    if not turns:
+        raise UnreadableRecord(f"field {name} is an empty list")
+    return [_turn(turn, f"{name}[{number}]") for number, turn in enumerate(turns)]
+
+
+def _turn(turn: Any, where: str) -> Message:
+    if not isinstance(turn, dict):
+        raise UnreadableRecord(f"{where} is {_kind(turn)}, a message was expected")
+    names = ("from", "value") if "from" in turn else ("role", "content")
+    given = turn.get(names[0])
+    if not isinstance(given, str):
+        raise UnreadableRecord(f"{where} has no {names[0]}")
+    role = ROLES.get(given) or ROLES.get(given.lower())
+    if role is None:
+        raise UnreadableRecord(f"{where} has the unknown role {given!r}; known: {', '.join(sorted(ROLES))}")
+    # a table gives every turn each field that any turn has: null says nothing
+    extra = {name: value for name, value in turn.items() if name not in names and value is not None}
+    if given != role and given not in ("human", "gpt"):
+        extra["role"] = given
+    content = turn.get(names[1])
+    if isinstance(content, list):  # parts, as in [{"type": "text", "text": "Look:"}, {"type": "image_url", ...}]
+        extra["content"] = content
+        content = joined([p["text"] for p in content if isinstance(p, dict) and isinstance(p.get("text"), str)])
+    elif content is not None and not isinstance(content, str):
+        raise UnreadableRecord(f"{where}.{names[1]} is {_kind(content)}, text was expected")
+    return Message(role, content or "", to_json(extra) if extra else None)
+
+
+def _conversation(shape: str) -> Callable[[dict[str, Any]], Row]:
+    def read(record: dict[str, Any]) -> Row:
+        name = _first(record, CONVERSATION_FIELDS)
+        if name is None:
+            raise UnreadableRecord(f"no field {' or '.join(CONVERSATION_FIELDS)}, which the shape {shape} needs")
+        used: set[str | None] = {name}
+        messages = (*_context(record, used), *_turns(record, name))
+        return Row(shape, messages, meta=_rest(record, used))
+
+    return read
+
+
+def _preference(record: dict[str, Any]) -> Row:
+    for name in PAIR_FIELDS:
+        if name not in record:
+            raise UnreadableRecord(f"no field {name}, which the shape preference needs")
+    used: set[str | None] = set(PAIR_FIELDS)
+    context = _context(record, used)
+    answers: list[tuple[Message, ...]] = []
+    for name in PAIR_FIELDS:
+        value = record[name]
+        answers.append((Message("assistant", value),) if isinstance(value, str) else tuple(_turns(record, name)))
+    chosen, rejected = answers
+    shared = 0
+    while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
+        shared += 1
+    given: str | None = None
+    asked = _first(record, (*CONVERSATION_FIELDS, *PROMPT_FIELDS))
+    if asked:
+        used.add(asked)
+        if not isinstance(record[asked], str | None):
+            context += _turns(record, asked)
+        elif not shared:
+            more = _first(record, INPUT_FIELDS)
+            used.add(more)
+            given = _text(record, more) if more else None
+            context.append(Message("user", joined([_text(record, asked) or "", given or ""])))
+    context += chosen[:shared]
+    chosen, rejected = chosen[shared:], rejected[shared:]
+    if not context:
+        raise UnreadableRecord("chosen and rejected are answers to no prompt: a field prompt was expected")
+    return Row("preference", (*context, *chosen), chosen, rejected, meta=_rest(record, used), input=given)
+
+
+def _plain_text(record: dict[str, Any]) -> Row:
+    text = _text(record, "text")
+    if text is None:
+        raise UnreadableRecord("no field text, which the shape text needs")
+    return Row("text", (Message("text", text),), meta=_rest(record, {"text"}))
+
+
+def _with_label(row: Row) -> Row:
+    label = row.meta.get("label")
+    if not isinstance(label, bool):
+        return row
+    return replace(row, label=label, meta=_rest(row.meta, {"label"}))
+
+
+_READERS: dict[str, Callable[[dict[str, Any]], Row]] = {
+    "alpaca": _flat("alpaca"),
+    "prompt-completion": _flat("prompt-completion"),
+    "question-answer": _flat("question-answer"),
+    "messages": _conversation("messages"),
+    "sharegpt": _conversation("sharegpt"),
+    "preference": _preference,
+    "text": _plain_text,
+}
