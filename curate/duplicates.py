@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,13 @@ Spain is Madrid" share half of their word pairs and say different things."""
 
 LOWEST = 0.4
 """Below this the bands find less than 93 % of the pairs."""
+
+
+AT_ONCE = 8
+"""Bands that are taken out of the keys at a time: a row's keys of one band alone would cost as much memory traffic."""
+
+A_PIECE = 1 << 16
+"""Rows whose shingles are sorted at a time."""
 
 
 @dataclass(frozen=True)
@@ -132,23 +139,20 @@ def find(
     they are like. The shingles of candidates lie in a temporary file of `folder`, not in memory.
     """
     n = len(counts)
-    marked = _sharing(keys, counts)
+    shared = np.zeros(n, dtype=np.bool_)
+    for pairs in _bands(keys, np.flatnonzero(counts)):
+        clusters.mark_shared(pairs, shared)
+    marked = np.flatnonzero(shared)
+    own = _rows_of(keys, marked)
     m = len(marked)
-    stops = np.cumsum([0, *map(len, keys)])
-    pieces = zip(keys, stops, strict=False)
-    own = np.concatenate([piece[marked[(marked >= at) & (marked < at + len(piece))] - at] for piece, at in pieces])
     parent = np.arange(m, dtype=np.int64)
     rival, similarity, needed = np.full(m, -1, dtype=np.int64), np.zeros(m), np.zeros(m)
     candidates = verified = 0
-    rows = np.arange(m, dtype=np.int32)
-    order, spare = np.empty_like(rows), np.empty_like(rows)
     with tempfile.TemporaryFile(dir=folder) as file:
-        sets: Any = np.memmap(file, dtype=np.uint32, shape=(int(counts[marked].sum(dtype=np.int64)) + 1,))
-        bounds = _fill(sets, m, shingles_of(marked))
-        for band in range(shingles.BANDS):
-            of_band = np.ascontiguousarray(own[:, band])
-            clusters.band_order(of_band, rows, order, spare)
-            here = clusters.link_band(of_band, order, parent, sets, bounds, threshold, float(SHORT))
+        bounds = _spilled(shingles_of(marked), file)
+        sets: Any = np.memmap(file, dtype=np.uint32) if bounds[-1] else np.zeros(0, dtype=np.uint32)
+        for pairs in _bands([own], np.arange(m)):
+            here = clusters.link_band(pairs, parent, sets, bounds, threshold, float(SHORT))
             candidates, verified = candidates + here[0], verified + here[1]
         while not np.array_equal(parent, parent[parent]):
             parent = parent[parent]
@@ -166,32 +170,44 @@ def find(
     return Found(rivals, values, bars, candidates, verified, int(np.diff(starts).max(initial=0)))
 
 
-def _sharing(keys: Sequence[npt.NDArray[np.uint32]], counts: npt.NDArray[np.uint32]) -> Rows:
-    """The rows that share a band with another row, ascending."""
-    rows = np.flatnonzero(counts).astype(np.int32)
-    some, order, spare = (np.empty_like(rows) for _ in range(3))
-    words = 1 << max(0, (16 * len(rows)).bit_length() - 6)
-    seen, again = np.empty(words, dtype=np.uint64), np.empty(words, dtype=np.uint64)
-    shared = np.zeros(len(counts), dtype=np.bool_)
+def _bands(keys: Sequence[npt.NDArray[np.uint32]], rows: Rows) -> Iterator[npt.NDArray[np.uint64]]:
+    """For each band the pairs of key and row, sorted, of those `rows` whose key another row may have too."""
+    numbers = rows.astype(np.int32)
+    n = sum(map(len, keys))
+    seen = np.empty(1 << max(0, (4 * len(rows)).bit_length() - 5), dtype=np.uint64)
+    pairs, spare = np.empty(len(rows), dtype=np.uint64), np.empty(len(rows), dtype=np.uint64)
+    columns = np.empty((AT_ONCE, n), dtype=np.uint32)
     for band in range(shingles.BANDS):
-        of_band = np.concatenate([piece[:, band] for piece in keys])
-        m = clusters.maybe_shared(of_band, rows, seen, again, some)
-        clusters.band_order(of_band, some[:m], order[:m], spare[:m])
-        clusters.mark_shared(of_band, order[:m], shared)
-    return np.flatnonzero(shared)
+        if band % AT_ONCE == 0:
+            start = 0
+            for piece in keys:
+                columns[:, start : start + len(piece)] = piece[:, band : band + AT_ONCE].T
+                start += len(piece)
+        m = clusters.maybe_shared(columns[band % AT_ONCE], numbers, seen, pairs)
+        clusters.sort_pairs(pairs[:m], spare[:m])
+        yield pairs[:m]
 
 
-def _fill(sets: Any, m: int, pieces: Iterable[Shingles]) -> Rows:
-    """Write the distinct shingles of m texts to `sets`; returns their bounds i64[m + 1]."""
-    bounds = np.zeros(m + 1, dtype=np.int64)
-    done = 0
+def _rows_of(keys: Sequence[npt.NDArray[np.uint32]], rows: Rows) -> npt.NDArray[np.uint32]:
+    """The keys of ascending rows."""
+    found = np.empty((len(rows), shingles.BANDS), dtype=np.uint32)
+    start = 0
+    for piece in keys:
+        first, last = np.searchsorted(rows, (start, start + len(piece)))
+        found[first:last] = piece[rows[first:last] - start]
+        start += len(piece)
+    return found
+
+
+def _spilled(pieces: Iterable[Shingles], file: IO[bytes]) -> Rows:
+    """Write the distinct shingles of some texts to a file; returns their bounds i64[m + 1]."""
+    bounds = [np.zeros(1, dtype=np.int64)]
     for piece in pieces:
-        here = np.empty(len(piece.counts) + 1, dtype=np.int64)
-        at = bounds[done]
-        shingles.shingle_sets(piece.hashes, piece.starts, piece.counts, sets[at:], here)
-        bounds[done + 1 : done + len(here)] = here[1:] + at
-        done += len(here) - 1
-    return bounds
+        sets, own = piece.sets()
+        file.write(sets.data)
+        bounds.append(bounds[-1][-1] + own[1:])
+    file.flush()
+    return np.concatenate(bounds)
 
 
 def _clusters(parent: Rows, ranked: Rows) -> tuple[Rows, Rows]:
@@ -258,7 +274,7 @@ def near_duplicates(
         found = find(
             [block.keys for block in blocks],
             counts,
-            lambda rows: [every.take(rows)],
+            lambda rows: (every.take(rows[k : k + A_PIECE]) for k in range(0, len(rows), A_PIECE)),
             np.argsort(-size, kind="stable") if keep == "longest" else np.arange(len(size)),
             threshold=similarity,
             folder=Path(folder),

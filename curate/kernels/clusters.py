@@ -9,67 +9,68 @@ from numba import njit
 from curate.kernels.shingles import jaccard
 
 RADIX = 11
+ROW = np.uint64(0xFFFFFFFF)
 
 
 @njit(cache=True, nogil=True)
-def band_order(keys, rows, order, spare):
-    """Fill `order` i32[m] with `rows` (ascending) sorted by `keys[row]`, equal keys in order of rows (radix sort)."""
-    m = len(rows)
-    counts = np.zeros((3, 1 << RADIX), dtype=np.int64)
-    mask = np.uint32((1 << RADIX) - 1)
-    for k in range(m):
+def maybe_shared(keys, rows, seen, out):
+    """Write to `out` u64[m] a pair `key << 32 | row` for the `rows` whose key may be another's too; returns how many.
+
+    `keys` u32[n], `rows` i32[m]. `seen` u64[2^k] is room for 2^(k+5) counters of two bits, one for a key's last bits.
+    With four counters to a row a few of the rows that share nothing slip through; the others need not be sorted.
+    """
+    for word in range(len(seen)):
+        seen[word] = 0
+    mask = np.uint32(32 * len(seen) - 1)
+    for k in range(len(rows)):
+        slot = keys[rows[k]] & mask
+        shift = np.uint64(2 * (slot & np.uint32(31)))
+        count = seen[slot >> np.uint32(5)] >> shift & np.uint64(3)
+        if count < 2:
+            seen[slot >> np.uint32(5)] += np.uint64(1) << shift
+    found = 0
+    for k in range(len(rows)):
         key = keys[rows[k]]
+        slot = key & mask
+        if seen[slot >> np.uint32(5)] >> np.uint64(2 * (slot & np.uint32(31))) & np.uint64(2):
+            out[found] = np.uint64(key) << np.uint64(32) | np.uint64(rows[k])
+            found += 1
+    return found
+
+
+@njit(cache=True, nogil=True)
+def sort_pairs(pairs, spare):
+    """Sort u64 pairs of key and ascending row by key, equal keys in order of rows (radix sort in three passes)."""
+    m = len(pairs)
+    counts = np.zeros((3, 1 << RADIX), dtype=np.int64)
+    mask = np.uint64((1 << RADIX) - 1)
+    for k in range(m):
         for digit in range(3):
-            counts[digit, (key >> np.uint32(RADIX * digit)) & mask] += 1
+            counts[digit, pairs[k] >> np.uint64(32 + RADIX * digit) & mask] += 1
     for digit in range(3):
         total = 0
         for value in range(1 << RADIX):
             here = counts[digit, value]
             counts[digit, value] = total
             total += here
-    source, target = rows, spare
+    source, target = pairs, spare
     for digit in range(3):
-        shift = np.uint32(RADIX * digit)
         for k in range(m):
-            row = source[k]
-            value = (keys[row] >> shift) & mask
-            target[counts[digit, value]] = row
+            value = source[k] >> np.uint64(32 + RADIX * digit) & mask
+            target[counts[digit, value]] = source[k]
             counts[digit, value] += 1
-        source, target = (spare, order) if digit == 0 else (order, spare)
+        source, target = target, source
     for k in range(m):  # three passes end in the spare
-        order[k] = spare[k]
+        pairs[k] = spare[k]
 
 
 @njit(cache=True, nogil=True)
-def maybe_shared(keys, rows, seen, again, out):
-    """Write to `out` i32[m] the `rows` whose key falls, in a bitmap, where another's does; returns how many.
-
-    `seen` and `again` u64[2^k] are cleared here. With 16 bits to a row this leaves one unshared row in sixteen, and
-    spares sorting the others.
-    """
-    seen[:], again[:] = 0, 0
-    mask = np.uint32(64 * len(seen) - 1)
-    for k in range(len(rows)):
-        slot = keys[rows[k]] & mask
-        word, bit = slot >> np.uint32(6), np.uint64(1) << np.uint64(slot & np.uint32(63))
-        again[word] |= seen[word] & bit
-        seen[word] |= bit
-    count = 0
-    for k in range(len(rows)):
-        slot = keys[rows[k]] & mask
-        if again[slot >> np.uint32(6)] >> np.uint64(slot & np.uint32(63)) & np.uint64(1):
-            out[count] = rows[k]
-            count += 1
-    return count
-
-
-@njit(cache=True, nogil=True)
-def mark_shared(keys, order, shared):
-    """Set `shared[row]` for every row whose key another row of `order` has too."""
-    for k in range(1, len(order)):
-        if keys[order[k]] == keys[order[k - 1]]:
-            shared[order[k]] = True
-            shared[order[k - 1]] = True
+def mark_shared(pairs, shared):
+    """Set `shared[row]` for every row of sorted pairs whose key another row has too."""
+    for k in range(1, len(pairs)):
+        if pairs[k] >> np.uint64(32) == pairs[k - 1] >> np.uint64(32):
+            shared[pairs[k] & ROW] = True
+            shared[pairs[k - 1] & ROW] = True
 
 
 @njit(cache=True, nogil=True)
@@ -116,20 +117,21 @@ def alike_pairs(rows, others, sets, bounds, other_sets, other_bounds, threshold,
 
 
 @njit(cache=True, nogil=True)
-def link_band(keys, order, parent, sets, bounds, threshold, short):
+def link_band(pairs, parent, sets, bounds, threshold, short):
     """Join in `parent` i64[n] the rows of a band that are alike: each with the first and the one before of its key.
 
-    Returns the candidates that were compared and those that were alike.
+    `pairs` u64[m]: the band's keys and rows, sorted. Returns the candidates that were compared and those that were
+    alike.
     """
     candidates = verified = 0
     first = 0
-    for k in range(1, len(order)):
-        row = order[k]
-        if keys[row] != keys[order[first]]:
+    for k in range(1, len(pairs)):
+        if pairs[k] >> np.uint64(32) != pairs[first] >> np.uint64(32):
             first = k
             continue
+        row = np.int64(pairs[k] & ROW)
         for at in (first, k - 1):
-            other = order[at]
+            other = np.int64(pairs[at] & ROW)
             a, b = root(parent, row), root(parent, other)
             if a != b:
                 candidates += 1

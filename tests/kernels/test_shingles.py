@@ -110,22 +110,23 @@ def test_jaccard_is_that_of_sets(a: set[int], b: set[int]) -> None:
     assert shingles.jaccard(*(np.array(sorted(s), dtype=np.uint32) for s in (a, b))) == expected
 
 
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 3), max_size=60))
-def test_band_order_sorts_by_key_then_row(values: list[int]) -> None:
-    keys = np.array(values, dtype=np.uint32)
-    rows = np.arange(len(keys), dtype=np.int32)
-    order, spare = np.empty_like(rows), np.empty_like(rows)
-    clusters.band_order(keys, rows, order, spare)
-    assert order.tolist() == sorted(range(len(values)), key=lambda row: (values[row], row))
+KEYS = st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 3), max_size=60)
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 3), max_size=60), st.integers(0, 3))
-def test_maybe_shared_leaves_out_no_shared_key(values: list[int], words: int) -> None:
-    keys = np.array(values, dtype=np.uint32)
-    rows, out = np.arange(len(keys), dtype=np.int32), np.empty(len(keys), dtype=np.int32)
-    seen, again = np.empty(1 << words, dtype=np.uint64), np.empty(1 << words, dtype=np.uint64)
-    slots = [value % (64 << words) for value in values]
-    expected = [row for row in rows.tolist() if slots.count(slots[row]) > 1]
-    assert out[: clusters.maybe_shared(keys, rows, seen, again, out)].tolist() == expected
+@given(KEYS)
+def test_sort_pairs_sorts_by_key_then_row(keys: list[int]) -> None:
+    pairs = np.array([key << 32 | row for row, key in enumerate(keys)], dtype=np.uint64)
+    expected = sorted(pairs.tolist())
+    clusters.sort_pairs(pairs, np.empty_like(pairs))
+    assert pairs.tolist() == expected
+
+
+@settings(deadline=None)
+@given(KEYS, st.integers(0, 3))
+def test_maybe_shared_leaves_out_no_shared_key(keys: list[int], words: int) -> None:
+    rows, out = np.arange(len(keys), dtype=np.int32), np.empty(len(keys), dtype=np.uint64)
+    slots = [key % (32 << words) for key in keys]
+    expected = [key << 32 | row for row, key in enumerate(keys) if slots.count(slots[row]) > 1]
+    found = clusters.maybe_shared(np.array(keys, dtype=np.uint32), rows, np.empty(1 << words, dtype=np.uint64), out)
+    assert out[:found].tolist() == expected
