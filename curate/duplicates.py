@@ -171,21 +171,17 @@ def find(
 
 
 def _bands(keys: Sequence[npt.NDArray[np.uint32]], rows: Rows) -> Iterator[npt.NDArray[np.uint64]]:
-    """For each band the pairs of key and row, sorted, of those `rows` whose key another row may have too."""
-    numbers = rows.astype(np.int32)
-    n = sum(map(len, keys))
-    seen = np.empty(1 << max(0, (4 * len(rows)).bit_length() - 5), dtype=np.uint64)
+    """For each band the pairs of key and row, sorted, of some `rows`."""
     pairs, spare = np.empty(len(rows), dtype=np.uint64), np.empty(len(rows), dtype=np.uint64)
-    columns = np.empty((AT_ONCE, n), dtype=np.uint32)
+    columns = np.empty((AT_ONCE, sum(map(len, keys))), dtype=np.uint32)
     for band in range(shingles.BANDS):
         if band % AT_ONCE == 0:
             start = 0
             for piece in keys:
                 columns[:, start : start + len(piece)] = piece[:, band : band + AT_ONCE].T
                 start += len(piece)
-        m = clusters.maybe_shared(columns[band % AT_ONCE], numbers, seen, pairs)
-        clusters.sort_pairs(pairs[:m], spare[:m])
-        yield pairs[:m]
+        clusters.sorted_pairs(columns[band % AT_ONCE], rows, pairs, spare)
+        yield pairs
 
 
 def _rows_of(keys: Sequence[npt.NDArray[np.uint32]], rows: Rows) -> npt.NDArray[np.uint32]:

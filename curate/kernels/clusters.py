@@ -8,60 +8,34 @@ from numba import njit
 
 from curate.kernels.shingles import jaccard
 
-RADIX = 11
 ROW = np.uint64(0xFFFFFFFF)
 
 
 @njit(cache=True, nogil=True)
-def maybe_shared(keys, rows, seen, out):
-    """Write to `out` u64[m] a pair `key << 32 | row` for the `rows` whose key may be another's too; returns how many.
+def sorted_pairs(keys, rows, pairs, spare):
+    """Fill `pairs` u64[m] with `keys[row] << 32 | row` for the ascending `rows` i64[m], sorted; `spare` is room.
 
-    `keys` u32[n], `rows` i32[m]. `seen` u64[2^k] is room for 2^(k+5) counters of two bits, one for a key's last bits.
-    With four counters to a row a few of the rows that share nothing slip through; the others need not be sorted.
+    A radix sort in four passes: of a row's number nothing need be compared, for the passes keep the order of equals.
     """
-    for word in range(len(seen)):
-        seen[word] = 0
-    mask = np.uint32(32 * len(seen) - 1)
-    for k in range(len(rows)):
-        slot = keys[rows[k]] & mask
-        shift = np.uint64(2 * (slot & np.uint32(31)))
-        count = seen[slot >> np.uint32(5)] >> shift & np.uint64(3)
-        if count < 2:
-            seen[slot >> np.uint32(5)] += np.uint64(1) << shift
-    found = 0
-    for k in range(len(rows)):
-        key = keys[rows[k]]
-        slot = key & mask
-        if seen[slot >> np.uint32(5)] >> np.uint64(2 * (slot & np.uint32(31))) & np.uint64(2):
-            out[found] = np.uint64(key) << np.uint64(32) | np.uint64(rows[k])
-            found += 1
-    return found
-
-
-@njit(cache=True, nogil=True)
-def sort_pairs(pairs, spare):
-    """Sort u64 pairs of key and ascending row by key, equal keys in order of rows (radix sort in three passes)."""
-    m = len(pairs)
-    counts = np.zeros((3, 1 << RADIX), dtype=np.int64)
-    mask = np.uint64((1 << RADIX) - 1)
+    m = len(rows)
+    counts = np.zeros((4, 256), dtype=np.int64)
     for k in range(m):
-        for digit in range(3):
-            counts[digit, pairs[k] >> np.uint64(32 + RADIX * digit) & mask] += 1
-    for digit in range(3):
+        pairs[k] = np.uint64(keys[rows[k]]) << np.uint64(32) | np.uint64(rows[k])
+        for digit in range(4):
+            counts[digit, pairs[k] >> np.uint64(32 + 8 * digit) & np.uint64(255)] += 1
+    for digit in range(4):
         total = 0
-        for value in range(1 << RADIX):
+        for value in range(256):
             here = counts[digit, value]
             counts[digit, value] = total
             total += here
     source, target = pairs, spare
-    for digit in range(3):
+    for digit in range(4):
         for k in range(m):
-            value = source[k] >> np.uint64(32 + RADIX * digit) & mask
+            value = source[k] >> np.uint64(32 + 8 * digit) & np.uint64(255)
             target[counts[digit, value]] = source[k]
             counts[digit, value] += 1
         source, target = target, source
-    for k in range(m):  # three passes end in the spare
-        pairs[k] = spare[k]
 
 
 @njit(cache=True, nogil=True)

@@ -304,7 +304,7 @@ def test_compiling_is_told_on_the_first_run_only(here: Path, curate_command: Any
 PHASES = [
     "shingles.shingle_hashes",
     "shingles.band_keys",
-    "clusters.maybe_shared",
+    "clusters.sorted_pairs",
     "shingles.shingle_sets",
     "clusters.link_band",
     "clusters.choose",

@@ -110,23 +110,11 @@ def test_jaccard_is_that_of_sets(a: set[int], b: set[int]) -> None:
     assert shingles.jaccard(*(np.array(sorted(s), dtype=np.uint32) for s in (a, b))) == expected
 
 
-KEYS = st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 3), max_size=60)
-
-
 @settings(deadline=None)
-@given(KEYS)
-def test_sort_pairs_sorts_by_key_then_row(keys: list[int]) -> None:
-    pairs = np.array([key << 32 | row for row, key in enumerate(keys)], dtype=np.uint64)
-    expected = sorted(pairs.tolist())
-    clusters.sort_pairs(pairs, np.empty_like(pairs))
-    assert pairs.tolist() == expected
-
-
-@settings(deadline=None)
-@given(KEYS, st.integers(0, 3))
-def test_maybe_shared_leaves_out_no_shared_key(keys: list[int], words: int) -> None:
-    rows, out = np.arange(len(keys), dtype=np.int32), np.empty(len(keys), dtype=np.uint64)
-    slots = [key % (32 << words) for key in keys]
-    expected = [key << 32 | row for row, key in enumerate(keys) if slots.count(slots[row]) > 1]
-    found = clusters.maybe_shared(np.array(keys, dtype=np.uint32), rows, np.empty(1 << words, dtype=np.uint64), out)
-    assert out[:found].tolist() == expected
+@given(st.lists(st.tuples(st.integers(0, 2**32 - 1) | st.integers(0, 3), st.booleans()), max_size=60))
+def test_sorted_pairs_are_sorted_by_key_then_row(values: list[tuple[int, bool]]) -> None:
+    keys = np.array([key for key, _ in values], dtype=np.uint32)
+    rows = np.array([row for row, (_, wanted) in enumerate(values) if wanted], dtype=np.int64)
+    pairs, spare = np.empty(len(rows), dtype=np.uint64), np.empty(len(rows), dtype=np.uint64)
+    clusters.sorted_pairs(keys, rows, pairs, spare)
+    assert pairs.tolist() == sorted(values[row][0] << 32 | row for row in rows.tolist())
