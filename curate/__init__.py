@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from curate.duplicates import Duplicates, near_duplicates
     from curate.filtering import Result, filter
 
+_HOMES = {"Duplicates": "duplicates", "Result": "filtering", "filter": "filtering", "near_duplicates": "duplicates"}
 __all__ = ["Duplicates", "Result", "filter", "near_duplicates"]
 __version__ = "0.1.0"
 
@@ -22,8 +23,8 @@ if not (Path(__file__).parent / "filters").is_dir():
 
 def __getattr__(name: str) -> Any:
     # Polars and numba load on first use, so that `curate --help` answers at once.
-    if name in __all__:
-        from curate import duplicates, filtering
+    if name in _HOMES:
+        from importlib import import_module
 
-        return getattr(duplicates if name in ("Duplicates", "near_duplicates") else filtering, name)
+        return getattr(import_module(f"curate.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'curate' has no attribute {name!r}")

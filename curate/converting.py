@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 
 from curate.errors import InputError, UsageError
-from curate.filtering import disk_faults, read_options, refuse_same_file
+from curate.filtering import disk_faults, read_options
 from curate.formats.lines import Lines, Unread, joined_lines, read_lines
 from curate.formats.sources import Source, sources_of
 from curate.formats.writing import check_output, texts, write_lines
@@ -58,8 +58,7 @@ def convert(
         raise UsageError(f"no shape is called {to}", f"known: {', '.join(TARGETS)}")
     files = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     out, working = Path(output), working or Working()
-    check_output(out)
-    refuse_same_file(files, out)
+    check_output(out, files)
     options = read_options(format, map, max_line, limit)
     rejected = out.with_name(f"{out.name}.rejected.jsonl")
     spool = Path(work_dir) / "pools"

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from curate.errors import InputError, StoppedError
+from curate.errors import InputError, StoppedError, UsageError
 from curate.formats.lines import Lines, read_lines
 from curate.formats.sources import Source, sources_of
 from curate.kernels import clusters, shingles
@@ -38,6 +38,12 @@ Spain is Madrid" share half of their word pairs and say different things."""
 
 LOWEST = 0.4
 """Below this the bands find less than 93 % of the pairs."""
+
+
+def check_similarity(value: float) -> None:
+    """Raises ValueError for a threshold that the bands can't serve."""
+    if not LOWEST <= value <= 1:
+        raise ValueError(f"similarity must lie between {LOWEST} and 1: below, the bands find too few pairs")
 
 
 AT_ONCE = 8
@@ -243,8 +249,15 @@ def near_duplicates(
     """The near-duplicates among the rows of some files, and nothing else: no pool, no ledger, no output.
 
     Prompt and response are compared together, as by the filter `near-dup`. Records that can't be read are passed over.
-    Raises InputError where there is nothing to compare, StoppedError where a file changes meanwhile.
+    Raises UsageError for a parameter that can't be, InputError where there is nothing to compare, StoppedError where a
+    file changes meanwhile.
     """
+    if keep not in ("longest", "first"):
+        raise UsageError(f"keep is {keep!r}", "known: longest, first")
+    try:
+        check_similarity(similarity)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     files = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     working = working or Working()
     with (

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from curate.errors import CurateError, NothingKeptError, StoppedError, UsageError
+from curate.errors import CurateError, NothingKeptError, StoppedError
 from curate.formats.sources import COMPRESSIONS, sources_of
 from curate.formats.writing import check_output
 from curate.ledger import Mask, RunDirectory, drops, kept_rows, read_ledger
@@ -110,11 +110,11 @@ def filter(
     extra = [Path(file) for file in plugins]
     found = _recipe(recipe, set, keep, exclude, seed, extra)
     options = read_options(format, map, max_line, limit)
-    check_output(out)
+    compared = [file for step in found.steps for file in getattr(step.filter, "exclude", ())]
+    check_output(out, [*files, *compared])
     check_inputs(files, work)
-    if compared := [file for step in found.steps for file in getattr(step.filter, "exclude", ())]:
+    if compared:
         check_inputs(compared, work)
-    refuse_same_file(files, out)
     make_work_dir(work)
     began = time.monotonic()
     with disk_faults(work):
@@ -170,7 +170,7 @@ def dry_run(
 
 def check_inputs(files: Sequence[Input], work: Path) -> None:
     """Refuse what is no file before anything is written. Raises InputError or UsageError."""
-    wrong = [file for file in files if str(file) != "-" and not Path(file).is_file()]
+    wrong = [file for file in files if str(file) != "-" and not Path(file).is_file() and not Path(file).is_fifo()]
     if wrong or not files:
         sources_of(wrong, work / "pools")  # says what is wrong with them
 
@@ -182,19 +182,12 @@ def _recipe(
     return load_recipe(str(name), settings=settings, keep=keep, exclude=files, seed=seed, plugins=load_plugins(plugins))
 
 
-def refuse_same_file(inputs: Sequence[Input], output: Path) -> None:
-    """Raises UsageError where the output would take the place of an input."""
-    for file in inputs:
-        if str(file) != "-" and Path(file).exists() and output.exists() and output.samefile(file):
-            raise UsageError(f"{output} is an input as well", "name another output with -o")
-
-
 def read_options(
     format: str | None, map: Mapping[str, str] | None, max_line: int | None, limit: int | None
 ) -> ReadOptions:
     """What `--format`, `--map`, `--max-line` and `--limit` ask for."""
     options = ReadOptions(Reading(format, tuple(sorted((map or {}).items()))), limit=limit)
-    return replace(options, max_line=max_line) if max_line else options
+    return options if max_line is None else replace(options, max_line=max_line)
 
 
 def _say_what_was_found(pool: Pool, working: Working) -> None:

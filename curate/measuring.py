@@ -36,10 +36,11 @@ class Measures:
     """The measures of one step over one pool."""
 
     def __init__(self, step: Step, pool: Pool) -> None:
-        self.step, self.pool = step, pool
+        self.step, self.pool = step, pool.seen_from(step.side)
         self.filter: Filter = prepared(step, pool)
         key = {
             "filter": step.filter_name,
+            "module": type(self.filter).__module__,  # a plug-in may take the place of a built-in filter
             "version": trait(self.filter, "version"),
             "side": step.side,
             "by": measured_by(self.filter),
@@ -124,7 +125,7 @@ class Measures:
         """Measure the rows [start, start + RANGE) and write their part, whole or not at all; returns how many."""
         filter = for_measuring(self.filter)
         frames = []
-        for rows in self.pool.batches(trait(filter, "reads"), start, start + RANGE, self.step.side):
+        for rows in self.pool.batches(trait(filter, "reads"), start, start + RANGE):
             with filter_faults(self.step.filter_name, f"on rows {rows['row'][0]} to {rows['row'][-1]}"):
                 measured = filter.measure(rows)
             broken = ""
@@ -220,7 +221,7 @@ class Measures:
 
     def _living(self, lacking: Mask, working: Working) -> Iterator[pl.DataFrame]:
         start = 0
-        for rows in self.pool.batches(trait(self.filter, "reads"), side=self.step.side):
+        for rows in self.pool.batches(trait(self.filter, "reads")):
             if working.stop.is_set():
                 return
             here = lacking[start : start + len(rows)]

@@ -181,7 +181,7 @@ def load_recipe(
         if "seed" in fields:
             values.setdefault("seed", seed)
         if exclude and "exclude" in fields:
-            values["exclude"] = list(exclude)
+            values["exclude"] = [*values.get("exclude", ()), *exclude]
     if exclude and not any("exclude" in parameters(load_filter(f, plugins)) for f, _, _ in given):
         known = [*built_in_filters(), *(plugins or {})]
         able = [n for n in known if "exclude" in parameters(load_filter(n, plugins))]

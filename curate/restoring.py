@@ -12,11 +12,12 @@ import polars as pl
 
 from curate.errors import StoppedError, UsageError, nearest
 from curate.explaining import find_rows
+from curate.formats.writing import check_output
 from curate.ledger import RESTORE, RunDirectory, drops, kept_rows, orphans, write_part
 from curate.pool import Pool
 from curate.protocol import DECISION, VERDICT
 from curate.reporting.card import write_card
-from curate.run import locked, pool_of, write_outputs
+from curate.run import locked, pool_of, recipe_of, write_outputs
 from curate.working import Working
 
 
@@ -65,6 +66,9 @@ def _restore(
 ) -> Restored:
     pool = pool_of(run, work_dir)
     facts = run.facts
+    target = output or Path(facts["output"])
+    compared = [file for step in recipe_of(run).steps for file in getattr(step.filter, "exclude", ())]
+    check_output(target, [*(source.path for source in pool.sources), *compared])
     dropped = drops(run)
     wanted = np.zeros(len(pool), dtype=np.bool_)
     for what in rows:
@@ -94,7 +98,6 @@ def _restore(
     )
     if len(part):  # else an earlier restore was stopped before it had written the output
         write_part(run.part(len(run.parts()) + 1, RESTORE), part)
-    target = output or Path(facts["output"])
     kept = write_outputs(run, pool, target, working)
     summary = {**facts["summary"], "kept": int(kept.sum()), "dropped": int((~kept).sum()), "output": str(target)}
     run.write_facts({**facts, "summary": {**summary, "orphans": len(orphans(run, kept))}})

@@ -46,11 +46,15 @@ class Conflict:
         rows = rows.filter(pl.struct(RESPONSE).n_unique().over(PROMPT) > 1)
         best = [pl.col("by").fill_nan(None)] if self.by else []
         ranked = rows.sort(*best, "chars", "row", descending=[True] * len(best) + [True, False], nulls_last=True)
-        ranked = ranked.with_columns(
+        # of rows with one response the best stands for it: they stay or go together
+        told = ranked.unique([*PROMPT, *RESPONSE], keep="first", maintain_order=True).select(
+            *PROMPT,
+            *RESPONSE,
             rank=pl.int_range(pl.len()).over(PROMPT),
             first=pl.col("row").first().over(PROMPT),
             second=pl.col("row").slice(1, 1).first().over(PROMPT),
         )
+        ranked = ranked.join(told, on=[*PROMPT, *RESPONSE], how="left", maintain_order="left")
         stays = pl.lit(self.keep == "all") | (pl.lit(self.keep == "best") & (pl.col("rank") < self.best))
         other = pl.when(pl.col("rank") == 0).then("second").otherwise("first")
         name = pl.format("row:{}", other)

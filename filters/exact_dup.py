@@ -42,11 +42,14 @@ class ExactDup:
         said = pl.any_horizontal(side.str.contains(r"\S") for side in sides)
         if self.normalise:
             sides = normalised(rows, sides)
+        text = pl.concat_str(sides, separator="\0")
+        # a row without them has the same key whatever the rows around it have
         if self.of == "both" and rows["rejected"].null_count() < len(rows):
-            sides.append(pl.col("rejected").list.eval(pl.element().struct.json_encode()).list.join("\0").fill_null(""))
+            turns = pl.col("rejected").list.eval(pl.element().struct.json_encode()).list.join("\0")
+            text += ("\0rejected\0" + turns).fill_null("")
         if self.of == "both" and rows["label"].null_count() < len(rows):
-            sides.append(pl.col("label").cast(pl.String).fill_null(""))
-        texts, has_text = rows.select(text=pl.concat_str(sides, separator="\0"), has_text=said)
+            text += ("\0label\0" + pl.col("label").cast(pl.String)).fill_null("")
+        texts, has_text = rows.select(text=text, has_text=said)
         found = keys(texts, KEY)
         return found.with_columns(pl.when(has_text).then(pl.col(half)).alias(half) for half in KEY)
 

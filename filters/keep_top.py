@@ -48,8 +48,8 @@ class KeepTop:
         margin = sign * (pl.col("value") - limit) if limit is not None else pl.lit(None, dtype=pl.Float64)
         kept = pl.col("rank") <= n
         shown = pl.col("value").round(4).cast(pl.String).str.strip_suffix(".0")
-        said = pl.format(f"{self.by} is {{}}, rank {{}}, only {n:,} are kept", shown, "rank")
-        none = pl.format(f"no value of {self.by}, rank {{}}, only {n:,} are kept", "rank")
+        said = pl.format(f"{{}} is {{}}, rank {{}}, only {n:,} are kept", pl.lit(self.by), shown, "rank")
+        none = pl.format(f"no value of {{}}, rank {{}}, only {n:,} are kept", pl.lit(self.by), "rank")
         return (
             ranked.with_row_index("rank", offset=1)
             .select(

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from curate.duplicates import LOWEST, THRESHOLD, Rows, Shingles, find, normalised, texts_of
+from curate.duplicates import THRESHOLD, Rows, Shingles, check_similarity, find, normalised, texts_of
 from curate.kernels.shingles import BANDS
 from curate.pool import Pool
 from curate.protocol import VERDICT, Column, for_measuring, threshold
@@ -36,8 +36,7 @@ class NearDup:
     """Files of rows one already has: what is nearly one of them is dropped."""
 
     def __post_init__(self) -> None:
-        if not LOWEST <= self.similarity <= 1:
-            raise ValueError(f"similarity must lie between {LOWEST} and 1: below, the bands find too few pairs")
+        check_similarity(self.similarity)
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -52,9 +52,10 @@ class Sample:
         said = pl.format(f"not drawn: {{}} of {{}} rows, seed {self.seed}", "quota", "size")
         if self.by:
             said = pl.format(
-                f"not drawn: {{}} of {{}} rows where {self.by} is {{}}, seed {self.seed}",
+                f"not drawn: {{}} of {{}} rows where {{}} is {{}}, seed {self.seed}",
                 "quota",
                 "size",
+                pl.lit(self.by),
                 pl.col("stratum").cast(pl.String).fill_null("absent"),
             )
         return drawn.select(

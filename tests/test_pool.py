@@ -157,7 +157,7 @@ def test_the_rejected_side_is_the_other_answer_under_the_same_names(here: Path) 
             {"prompt": "Q", "chosen": "g", "rejected": [{"role": "user", "content": "Q2"}]},
         ]
     )
-    frames = pool.batches(["prompt", "response", "messages"], side="rejected")
+    frames = pool.seen_from("rejected").batches(["prompt", "response", "messages"])
     assert pl.concat(frames).rows() == [
         (0, "S\n\nQ", "bad", [turn("system", "S"), turn("user", "Q"), turn("assistant", "bad")]),
         (1, "", None, None),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -17,8 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 from curate.cli.text import safe, safe_lines
-from curate.run import Summary
 from curate.working import Working
+
+if TYPE_CHECKING:
+    from curate.run import Summary
 
 DRAIN_SECONDS = 10
 LINE_SECONDS = 5
@@ -99,7 +102,7 @@ class Screen:
         timer.start()
 
 
-def show_steps(screen: Screen, summary: Summary) -> None:
+def show_steps(screen: Screen, summary: "Summary") -> None:
     """The closing table: what each step dropped, with one example, readable at 80 columns."""
     width = min(screen.console.width, 100) if screen.console.is_terminal else WIDTH
     table = Table(box=None, pad_edge=False, header_style="bold", width=width)

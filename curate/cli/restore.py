@@ -30,14 +30,11 @@ def command(
 
     from curate.cli.console import Screen
     from curate.filtering import disk_faults
-    from curate.formats.writing import check_output
     from curate.ledger import find_run
     from curate.restoring import restore
 
     work = Path(work_dir)
     target = Path(output) if output else None
-    if target:
-        check_output(target)
     screen = Screen()
     with screen.working() as working, disk_faults(work):
         done = restore(

@@ -17,7 +17,7 @@ from typing import BinaryIO, Literal, cast
 
 import xxhash
 
-from curate.errors import InputError, UsageError
+from curate.errors import InputError, StoppedError, UsageError
 from curate.whole import remove_abandoned, temporary_name
 
 Kind = Literal["jsonl", "json", "csv", "tsv", "parquet"]
@@ -70,6 +70,12 @@ class Source:
             return _stamp(self.path) == self.stamp or _digest(self.path) == self.digest
         except OSError:
             return False
+
+    def must_be_unchanged(self) -> None:
+        """Raises StoppedError if the file no longer has the contents that were first seen."""
+        if not self.unchanged():
+            remedy = f"bring back {self.path} as it was, or run `curate filter` again"
+            raise StoppedError(f"{self.name} no longer has the bytes that were read", remedy)
 
 
 def sources_of(inputs: Sequence[str | os.PathLike[str]], spool: Path) -> list[Source]:

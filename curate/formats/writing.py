@@ -7,7 +7,7 @@ element of a JSON array) is written as an object of its own fields.
 import csv
 import gzip
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
@@ -25,8 +25,11 @@ from curate.whole import whole_file
 Mask = npt.NDArray[np.bool_]
 
 
-def check_output(path: Path) -> None:
-    """Raises UsageError where `path` can't be written, before any work is done."""
+def check_output(path: Path, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
+    """Raises UsageError where `path` can't be written, or would take the place of an input, before any work is done."""
+    for file in inputs:
+        if str(file) != "-" and Path(file).exists() and path.exists() and path.samefile(file):
+            raise UsageError(f"{path} is an input as well", "name another output with -o")
     if kind_of(path.name)[0] is None:
         endings = ", ".join([*KINDS, *(f".jsonl{c}" for c in COMPRESSIONS)])
         raise UsageError(f"the ending of {path} names no format", f"known: {endings}")
@@ -42,13 +45,10 @@ def check_output(path: Path) -> None:
 def lines_at(source: Source, numbers: npt.NDArray[Any], offsets: Any, lengths: Any, max_line: int) -> Iterator[Lines]:
     """The records of `source` that stood on lines `numbers`, at `offsets` of `lengths` bytes where it has bytes.
 
-    Raises StoppedError if the file no longer has the bytes that were read.
+    Whether the file still has the bytes that were read is for the caller to check, when it has them all.
     """
     if not len(numbers):
         return
-    if not source.unchanged():
-        remedy = f"bring back {source.path} as it was, or run `curate filter` again"
-        raise StoppedError(f"{source.name} no longer has the bytes that were read", remedy)
     if source.has_bytes:
         yield from _copied(source, numbers, offsets, lengths)
         return

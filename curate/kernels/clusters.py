@@ -9,6 +9,10 @@ from numba import njit
 from curate.kernels.shingles import jaccard
 
 ROW = np.uint64(0xFFFFFFFF)
+"""The bits of a pair that are the row; those above are the key."""
+
+FEW = 8
+"""So many kept rows of a cluster are compared with each of its rows, whether they share a band or not."""
 
 
 @njit(cache=True, nogil=True)
@@ -123,30 +127,50 @@ def choose(order, starts, keys, sets, bounds, threshold, short, fixed, rival, si
 
     `order` i64[m]: rows, cluster by cluster, best first; `starts` i64[c + 1]: the clusters; `keys` u32[n, bands];
     `fixed` bool[n]: stays whatever it is like. Filled: `rival` i64[n] (-1: stays), `similarity` and the bar it had to
-    reach, `needed`, f64[n]. Rows that share no band are compared only while few rows are kept: a long chain of rows,
-    each a little unlike the last, would take time quadratic in its length.
+    reach, `needed`, f64[n]. A row is compared with the first FEW kept rows of its cluster, and with those that share a
+    band with it: a long chain of rows, each a little unlike the last, takes no time quadratic in its length.
     """
-    kept = np.empty(len(order), dtype=np.int64)
+    bands = keys.shape[1]
+    kept = np.empty(FEW, dtype=np.int64)
+    before = np.empty((FEW, bands), dtype=np.int32)  # for each kept row and band, the kept row before in that slot
+    compared = np.empty(FEW, dtype=np.int64)
     for cluster in range(len(starts) - 1):
         count = 0
+        size = starts[cluster + 1] - starts[cluster]
+        slots = 1
+        while slots < min(size, 1 << 18) and size > FEW:
+            slots *= 2
+        last = np.full((bands, slots), -1, dtype=np.int32)  # of each band and slot, the last row kept
         for k in range(starts[cluster], starts[cluster + 1]):
             row = order[k]
             best = -1.0
             if not fixed[row]:
-                for at in range(count):
-                    other = kept[at]
-                    compare = count < 8
-                    for band in range(keys.shape[1]):
-                        if compare:
-                            break
-                        compare = keys[row, band] == keys[other, band]
-                    if compare:
-                        found = alike(set_of(sets, bounds, row), set_of(sets, bounds, other), threshold, short)
-                        if found > best:
-                            best = found
-                            rival[row] = other
+                for at in range(min(count, FEW)):
+                    found = alike(set_of(sets, bounds, row), set_of(sets, bounds, kept[at]), threshold, short)
+                    if found > best:
+                        best = found
+                        rival[row] = kept[at]
+                for band in range(bands if count > FEW else 0):
+                    at = last[band, keys[row, band] & np.uint32(slots - 1)]
+                    while at >= FEW:
+                        if keys[kept[at], band] == keys[row, band] and compared[at] != k:
+                            compared[at] = k
+                            found = alike(set_of(sets, bounds, row), set_of(sets, bounds, kept[at]), threshold, short)
+                            if found > best or (found == best and found >= 0 and kept[at] < rival[row]):
+                                best = found
+                                rival[row] = kept[at]
+                        at = before[at, band]
             if best < 0:
+                if count == len(kept):
+                    kept = np.concatenate((kept, np.empty_like(kept)))
+                    before = np.concatenate((before, np.empty_like(before)))
+                    compared = np.concatenate((compared, np.empty_like(compared)))
                 kept[count] = row
+                compared[count] = -1
+                for band in range(bands if size > FEW else 0):
+                    slot = keys[row, band] & np.uint32(slots - 1)
+                    before[count, band] = last[band, slot]
+                    last[band, slot] = count
                 count += 1
             else:
                 similarity[row] = best

@@ -53,6 +53,8 @@ class ReadOptions:
     def __post_init__(self) -> None:
         if self.reading.format not in (None, *SHAPES):
             raise UsageError(f"no shape is called {self.reading.format}", f"known: {', '.join(SHAPES)}")
+        if self.max_line < 1:
+            raise UsageError("--max-line must be 1 byte or more", "leave it out for 32M")
         if self.limit is not None and self.limit < 1:
             raise UsageError("--limit must be 1 or more", "leave it out to read everything")
 

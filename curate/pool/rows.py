@@ -3,6 +3,7 @@
 `pool.batches(["response"])` gives every row's response in order; `pool.texts(rows, ["prompt"])` those of a few rows.
 """
 
+import copy
 import json
 import threading
 from collections import Counter
@@ -31,6 +32,7 @@ class Pool:
         self.path = path
         self.sources = list(sources)
         self.work_dir = work_dir
+        self.side = "chosen"
         self.notes: list[str] = []
         """What a filter has to say of its step as a whole: `decide` appends, the run shows and keeps it."""
         self.facts: dict[str, Any] = orjson.loads((path / "pool.json").read_bytes())
@@ -52,6 +54,15 @@ class Pool:
         """Records of all inputs, those that could not be read included."""
         return int(self.facts["records"])
 
+    def seen_from(self, side: str) -> "Pool":
+        """The same pool, with the other answer of preference rows under the same names (rows without one: null).
+
+        `side` is chosen or rejected, as a step says it.
+        """
+        seen = copy.copy(self)
+        seen.side = side
+        return seen
+
     def rejected(self) -> Iterator[dict[str, Any]]:
         """The records that could not be read: source, line, cause, and their first bytes."""
         with (self.path / "rejected.jsonl").open("rb") as file:
@@ -59,18 +70,13 @@ class Pool:
                 record = orjson.loads(line)
                 yield {**record, "source": self.names[record["source"]]}
 
-    def batches(
-        self, columns: Sequence[str], start: int = 0, stop: int | None = None, side: str = "chosen"
-    ) -> Iterator[pl.DataFrame]:
-        """Rows [start, stop) in order, `row` and `columns`, at most a row group at a time.
-
-        `side`: "rejected" gives the other answer of a preference row under the same names (rows without: null).
-        """
+    def batches(self, columns: Sequence[str], start: int = 0, stop: int | None = None) -> Iterator[pl.DataFrame]:
+        """Rows [start, stop) in order, `row` and `columns`, at most a row group at a time."""
         stop = len(self) if stop is None else min(stop, len(self))
         group = int(np.searchsorted(self._group_starts, start, side="right")) - 1
         while start < stop:
             begin, end = int(self._group_starts[group]), int(self._group_starts[group + 1])
-            frame = self._group(group, columns, side)
+            frame = self._group(group, columns)
             if start > begin or stop < end:
                 frame = frame.slice(start - begin, min(stop, end) - start)
             yield frame
@@ -82,7 +88,7 @@ class Pool:
         groups = np.searchsorted(self._group_starts, wanted, side="right") - 1
         for group in np.unique(groups):
             here = wanted[groups == group] - self._group_starts[group]
-            yield self._group(int(group), columns, "chosen")[here]
+            yield self._group(int(group), columns)[here]
 
     def column(self, name: str) -> pl.Series:
         """One compact column (`id`, `source`, `line`, `label` ...) of all rows."""
@@ -136,11 +142,11 @@ class Pool:
             self._files.file = pq.ParquetFile(self.path / "rows.parquet", metadata=self._metadata, memory_map=True)
         return self._files.file
 
-    def _group(self, group: int, columns: Sequence[str], side: str) -> pl.DataFrame:
+    def _group(self, group: int, columns: Sequence[str]) -> pl.DataFrame:
         start = int(self._group_starts[group])
         wanted = [name for name in columns if name != "row"]
-        stored = set(wanted) | ({"prompt", "response"} if "messages" in wanted or side == "rejected" else set())
-        if side == "rejected":
+        stored = set(wanted) | ({"prompt", "response"} if "messages" in wanted or self.side == "rejected" else set())
+        if self.side == "rejected":
             stored |= {"messages", "chosen", "rejected"}
         table = self._file.read_row_group(group, columns=[n for n in SCHEMA.names if n in stored])
         rows = int(self._group_starts[group + 1]) - start
@@ -148,7 +154,7 @@ class Pool:
         number = pl.int_range(start, start + rows, dtype=pl.UInt64, eager=True).alias("row")
         if "messages" in stored:
             frame = frame.with_columns(_derived_messages())
-        if side == "rejected":
+        if self.side == "rejected":
             frame = _other_side(frame)
         if "source" in wanted:
             frame = frame.with_columns(pl.Series("source", self.names, dtype=pl.String).gather(frame["source"]))

@@ -35,10 +35,10 @@ def test_the_longest_response_stays_and_the_others_name_it(reasons: Any) -> None
 @pytest.mark.parametrize(
     ("parameters", "gone"),
     [
-        ({"best": 2}, [2]),
+        ({"best": 2}, []),
         ({"keep": "all"}, []),
         ({"keep": "none"}, [0, 1, 2, 5, 6]),
-        ({"by": "line"}, [0, 1, 5]),
+        ({"by": "line"}, [1, 5]),
     ],
 )
 def test_the_best_all_or_none_stay(filtered: Any, parameters: dict[str, Any], gone: list[int]) -> None:

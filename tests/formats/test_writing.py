@@ -237,9 +237,8 @@ def test_a_source_that_no_longer_has_its_bytes_is_named(here: Path, change: byte
     if change is not None:
         raw.write_bytes(change)
         os.utime(raw, ns=(1, 1))
-    numbers = np.array([1])
     with pytest.raises(StoppedError) as stopped:
-        list(lines_at(source, numbers, np.array([0]), np.array([20]), 1000))
+        source.must_be_unchanged()
     assert stopped.value.message == "raw.jsonl no longer has the bytes that were read"
     assert stopped.value.remedy == f"bring back {raw.absolute()} as it was, or run `curate filter` again"
 
