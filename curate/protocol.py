@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Protocol, Self, cast, runtime_checkable
 
 import polars as pl
 
-from curate.errors import CurateError, StoppedError
+from curate.errors import CurateError, StoppedError, UsageError
 from curate.pool import Pool
 
 VERDICT = pl.Enum(["keep", "drop", "unscored"])
@@ -111,6 +111,18 @@ def _decides_measure(field: dataclasses.Field[Any]) -> bool:
     if _mark(field) == "fitted":
         return field.name == "fingerprint"
     return _mark(field) != "threshold" and not is_column(field)
+
+
+def best_first(measures: pl.DataFrame, column: str | None) -> list[pl.Expr]:
+    """What to sort by, descending, so that the highest values of a recipe's column `by` come first; none: nothing.
+
+    Raises UsageError where the column's values are not numbers.
+    """
+    if column is None:
+        return []
+    if not measures.schema["by"].is_numeric() and measures["by"].null_count() < len(measures):
+        raise UsageError(f"rows can't be ranked by {column}, whose values are not numbers", "name a column of numbers")
+    return [pl.col("by").cast(pl.Float64).fill_nan(None)]
 
 
 def for_measuring(filter: Any) -> Filter:

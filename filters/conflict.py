@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 
 from curate.pool import Pool
-from curate.protocol import VERDICT, Column, threshold
+from curate.protocol import VERDICT, Column, best_first, threshold
 from curate.same_text import keys, normalised
 
 PROMPT, RESPONSE = ("prompt_high", "prompt_low"), ("response_high", "response_low")
@@ -44,7 +44,7 @@ class Conflict:
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         rows = measures.drop_nulls(PROMPT).filter(pl.struct(PROMPT).is_duplicated())
         rows = rows.filter(pl.struct(RESPONSE).n_unique().over(PROMPT) > 1)
-        best = [pl.col("by").fill_nan(None)] if self.by else []
+        best = best_first(measures, self.by)
         ranked = rows.sort(*best, "chars", "row", descending=[True] * len(best) + [True, False], nulls_last=True)
         # of rows with one response the best stands for it: they stay or go together
         told = ranked.unique([*PROMPT, *RESPONSE], keep="first", maintain_order=True).select(

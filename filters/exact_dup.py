@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 
 from curate.pool import Pool
-from curate.protocol import VERDICT, Column, for_measuring, threshold
+from curate.protocol import VERDICT, Column, best_first, for_measuring, threshold
 from curate.same_text import keys, normalised
 
 KEY = ("high", "low")
@@ -55,7 +55,7 @@ class ExactDup:
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         alike = measures.drop_nulls(KEY).filter(pl.struct(KEY).is_duplicated())
-        best = [pl.col("by").fill_nan(None)] if self.by else []
+        best = best_first(measures, self.by)
         first = alike.sort(*best, "row", descending=[True] * len(best) + [False], nulls_last=True)
         first = first.unique(KEY, keep="first", maintain_order=True).select(*KEY, first="row")
         copies = alike.join(first, on=KEY).filter(pl.col("first") != pl.col("row"))

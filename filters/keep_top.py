@@ -8,9 +8,8 @@ from typing import Literal
 
 import polars as pl
 
-from curate.errors import UsageError
 from curate.pool import Pool
-from curate.protocol import VERDICT, Column, threshold
+from curate.protocol import VERDICT, Column, best_first, threshold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +34,8 @@ class KeepTop:
             raise ValueError("share must be above 0 and at most 1")
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
-        if not measures.schema["by"].is_numeric() and measures["by"].null_count() < len(measures):
-            raise UsageError(
-                f"keep-top can't rank by {self.by}, whose values are not numbers", "name a column of numbers"
-            )
         n = min(len(measures), self.n if self.n is not None else max(1, round((self.share or 0) * len(measures))))
-        value = pl.col("by").cast(pl.Float64).fill_nan(None)
+        (value,) = best_first(measures, self.by)
         sign = 1.0 if self.order == "highest" else -1.0
         ranked = measures.select("row", value=value).with_row_index("at")
         ranked = ranked.sort(sign * pl.col("value"), "row", descending=[True, False], nulls_last=True)

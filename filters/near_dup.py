@@ -14,7 +14,7 @@ import polars as pl
 from curate.duplicates import THRESHOLD, Rows, Shingles, check_similarity, find, normalised, texts_of
 from curate.kernels.shingles import BANDS
 from curate.pool import Pool
-from curate.protocol import VERDICT, Column, for_measuring, threshold
+from curate.protocol import VERDICT, Column, best_first, for_measuring, threshold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class NearDup:
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         n = len(measures)
         own = measures["row"].to_numpy().astype(np.int64)
-        best = [pl.col("by").fill_nan(None)] if self.by else []
+        best = best_first(measures, self.by)
         best += [pl.col("bytes")] if self.keep == "longest" else []
         ranked = measures.drop("bands").with_row_index("at")
         ranked = ranked.sort(*best, "at", descending=[True] * len(best) + [False], nulls_last=True)

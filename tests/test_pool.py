@@ -326,3 +326,17 @@ def test_what_came_in_on_standard_input_is_kept_in_the_pool(here: Path, monkeypa
         assert [file.name for file in pool.path.glob("stdin-*")] == [pool.sources[0].path.name]
         assert pool.sources[0].path.read_bytes() == data
         assert list((here / "work" / "pools").iterdir()) == [pool.path.absolute()]
+
+
+def test_a_sample_is_drawn_over_all_inputs_and_within_the_limit(here: Path) -> None:
+    for name in "abc":
+        rows = [json.dumps({"instruction": f"{name}{k}", "output": "x"}) for k in range(100)]
+        (here / f"{name}.jsonl").write_text("\n".join(rows))
+    files = ["a.jsonl", "b.jsonl", "c.jsonl"]
+    pool = read_pool(files, Path("work"), ReadOptions(sample=40))
+    assert len(pool) == 40
+    assert len(set(pool.column("source"))) == 3
+    limited = read_pool(files, Path("work"), ReadOptions(sample=40, limit=120))
+    assert len(limited) == 40
+    prompts = {frame["prompt"][k] for frame in limited.batches(["prompt"]) for k in range(len(frame))}
+    assert not any(p.startswith("c") or (p.startswith("b") and int(p[1:]) >= 20) for p in prompts)

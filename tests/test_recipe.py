@@ -76,7 +76,7 @@ def test_a_recipe_that_can_not_be_is_refused(here: Path, filtered: Any, text: st
         ("chars", "keep-top.by is chars, which no step before it makes", "known: length.MEASURE"),
         ("length.words", "keep-top.by is length.words, which length does not measure", "known: length.chars, length.tokens"),  # noqa: E501
         ("meta.vote", "keep-top.by is meta.vote, which no row has", "known: meta.tag, meta.votes"),
-        ("meta", "keep-top can't rank by meta, whose values are not numbers", "name a column of numbers"),
+        ("meta", "rows can't be ranked by meta, whose values are not numbers", "name a column of numbers"),
     ],
 )  # fmt: skip
 def test_a_column_that_nothing_makes_is_refused_with_a_list_of_what_there_is(

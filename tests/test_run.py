@@ -527,3 +527,23 @@ def test_run_json_says_what_ran(here: Path, raw: list[str], filtered: Any) -> No
     assert facts["inputs"][0]["name"] == "raw.jsonl"
     assert facts["output"] == str(here / "curated.jsonl")
     assert facts["summary"]["kept"] == 3
+
+
+def test_neither_output_nor_restore_takes_the_place_of_an_input_or_of_what_was_compared(
+    here: Path, cli: Any, raw: list[str]
+) -> None:
+    (here / "curated.jsonl").write_text('{"instruction": "had", "output": "before"}\n')
+    said = cli("filter", "raw.jsonl", "--exclude", "curated.jsonl", status=2).err
+    assert "curated.jsonl is an input as well" in said
+    assert (here / "curated.jsonl").read_text() == '{"instruction": "had", "output": "before"}\n'
+    cli("filter", "raw.jsonl", "-o", "out.jsonl")
+    before = (here / "raw.jsonl").read_bytes()
+    said = cli("restore", "--step", "exact-dup", "-o", "raw.jsonl", status=2).err
+    assert "raw.jsonl is an input as well" in said
+    assert (here / "raw.jsonl").read_bytes() == before
+
+
+def test_a_pipe_is_read_once(here: Path, raw: list[str]) -> None:
+    command = f"{sys.executable} -c 'from curate.cli import main; main()' filter <(cat raw.jsonl)"
+    subprocess.run(["bash", "-c", command], cwd=here, check=True, capture_output=True)
+    assert (here / "curated.jsonl").read_text()

@@ -135,8 +135,8 @@ def _write_rows(path: Path, sources: list[Source], options: ReadOptions, working
         whole_file(path / "rejected.jsonl") as rejected,
         _GroupWriter(rows) as writer,
     ):
-        for number, source in enumerate(sources):
-            lines = _sampled(source, options) if options.sample else read_lines(source, options.max_line)
+        read = _sampled(sources, options) if options.sample else (read_lines(s, options.max_line) for s in sources)
+        for number, (source, lines) in enumerate(zip(sources, read, strict=True)):
             calls = _calls(lines, number, options, records, working)
             for block in in_order(calls, working.threads):
                 writer.write(block.table, block.sizes)
@@ -164,7 +164,7 @@ def _calls(
     lines: Iterator[Lines], number: int, options: ReadOptions, before: int, working: Working
 ) -> Iterator[Callable[[], Block]]:
     """For each block of lines the call that reads it."""
-    left = None if options.limit is None else options.limit - before
+    left = None if options.limit is None or options.sample else options.limit - before
     with ExitStack() as told:
         compiled = False
         for block in lines:
@@ -181,25 +181,30 @@ def _calls(
             yield partial(read_block, block, number, options.reading)
 
 
-def _sampled(source: Source, options: ReadOptions) -> Iterator[Lines]:
-    """The `sample` records of a source with the smallest hash of seed and position: seeded, the same every time."""
-    best = np.zeros(0, dtype=np.uint64)
-    picked: list[tuple[Lines, npt.NDArray[np.uint64]]] = []
+def _sampled(sources: list[Source], options: ReadOptions) -> Iterator[Iterator[Lines]]:
+    """For each source its records among the `sample` of all with the smallest hash of seed and position.
+
+    Seeded and the same every time; of the first `limit` records, if that is given. Everything is read twice.
+    """
+    stop = 2**63 - 1 if options.limit is None else options.limit
+    bound, best, seen = np.uint64(2**64 - 1), np.zeros(0, dtype=np.uint64), 0
+    for source in sources:
+        for lines in read_lines(source, options.max_line):
+            ranks = shuffled_rank(np.arange(seen, min(seen + len(lines), stop)), options.seed)
+            best = np.sort(np.concatenate((best, ranks[ranks <= bound])))[: options.sample]
+            bound = best[-1] if len(best) == options.sample else bound
+            seen += len(lines)
     seen = 0
-    for lines in read_lines(source, options.max_line):
-        rank = shuffled_rank(np.arange(seen, seen + len(lines)), options.seed)
-        seen += len(lines)
-        bound = best[-1] if len(best) == options.sample else np.uint64(2**64 - 1)
-        near = rank <= bound
-        best = np.sort(np.concatenate((best, rank[near])))[: options.sample]
-        taken = lines.take(np.flatnonzero(near))
-        parts = [taken.data[a:b] for a, b in zip(taken.starts, taken.ends, strict=True)]
-        ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
-        starts = ends - [len(part) for part in parts]
-        short = Lines(b"".join(parts), starts.astype(np.int64), ends, taken.numbers, taken.offsets, lines.unread)
-        picked.append((short, rank[near]))
-    for lines, rank in picked:
-        yield lines.take(rank <= best[-1]) if len(lines) else lines
+
+    def chosen(source: Source) -> Iterator[Lines]:
+        nonlocal seen
+        for lines in read_lines(source, options.max_line):
+            positions = np.arange(seen, seen + len(lines))
+            seen += len(lines)
+            yield lines.take((shuffled_rank(positions, options.seed) <= bound) & (positions < stop))
+
+    for source in sources:
+        yield chosen(source)
 
 
 class _GroupWriter:

@@ -62,3 +62,8 @@ def test_best_must_be_one_or_more(filtered: Any) -> None:
 
     with pytest.raises(UsageError, match="best must be 1 or more; `keep: none` drops all"):
         filtered(ROWS, {"conflict": {"best": 0}})
+
+
+def test_copies_of_a_response_do_not_conflict_with_each_other(reasons: Any) -> None:
+    rows = [("Capital?", "Canberra, of course."), ("Capital?", "Canberra, of  course."), ("Capital?", "Sydney.")]
+    assert reasons(rows, "conflict") == [None, None, "another response to the prompt of row:1"]

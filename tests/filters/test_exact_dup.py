@@ -144,3 +144,11 @@ def test_one_of_each_group_of_equal_rows_is_kept(rows: list[Pair]) -> None:
     said = [(p.strip().lower(), r) for p, r in kept]
     assert set(said) == {(p.strip().lower(), r) for p, r in rows}
     assert len(said) == len(set(said)) or said.count(("", "")) == rows.count(("", ""))
+
+
+def test_a_row_has_the_same_key_whatever_rows_stand_beside_it(filtered: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("curate.pool.reading.GROUP_ROWS", 2)
+    pair = {"prompt": "Hm?", "chosen": "Yes.", "rejected": "No."}
+    rows = [("a", "b"), {"prompt": "x", "completion": "y", "label": True}, ("c", "d"), ("c", "e"), ("a", "b"), pair]
+    result = filtered([*rows, {"prompt": "x", "completion": "y", "label": False}, pair], "exact-dup")
+    assert result.dropped.select("row", "rival").rows() == [(4, "row:0"), (7, "row:5")]

@@ -89,7 +89,7 @@ def test_by_a_column_of_the_pool_or_a_measure(reasons: Any) -> None:
 @pytest.mark.parametrize("value", ["high", "10"])
 def test_text_can_not_rank(reasons: Any, value: str) -> None:
     with pytest.raises(
-        UsageError, match=r"keep-top can.t rank by meta.v, whose values are not numbers\nname a column of numbers"
+        UsageError, match=r"rows can.t be ranked by meta.v, whose values are not numbers\nname a column of numbers"
     ):
         reasons(voted(value, 3), {"keep-top": {"n": 1, "by": "meta.v"}})
 

@@ -362,3 +362,30 @@ def test_whatever_the_texts_every_dropped_row_has_a_kept_rival_over_its_bar(text
     for row, text in enumerate(same):  # of equal texts that have shingles one stays
         if own.counts[row] and text in same[:row]:
             assert found.rival[row] >= 0
+
+
+def test_the_rejected_side_is_verified_on_the_rejected_texts(here: Path) -> None:
+    rows = [{"prompt": f"Question {k}", "chosen": f"{k} " * 40, "rejected": LONG} for k in range(30)]
+    Path("raw.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    Path("recipe.yaml").write_text("steps: [{near-dup: {of: response, keep: first}, side: rejected}]")
+    assert curate.filter("raw.jsonl", recipe="recipe.yaml").dropped["row"].to_list() == list(range(1, 30))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"similarity": 0.1}, "similarity must lie between"), ({"keep": "longst"}, "keep is 'longst'")],
+)
+def test_a_parameter_that_can_not_be_is_refused(here: Path, options: dict[str, Any], message: str) -> None:
+    write(Path("raw.jsonl"), [("a", "b")])
+    with pytest.raises(UsageError, match=message):
+        near_duplicates("raw.jsonl", **options)
+
+
+def test_a_chain_of_texts_each_a_little_unlike_the_last_is_thinned_out(here: Path) -> None:
+    words = [f"w{k}" for k in range(10_000)]
+    write(Path("raw.jsonl"), [(" ".join(words[2 * k : 2 * k + 40]), "") for k in range(4000)])
+    found = near_duplicates("raw.jsonl", keep="first")
+    sets = [set(pairwise(words[2 * k : 2 * k + 40])) for k in found.kept]
+    too_like = sum(len(a & b) / len(a | b) >= THRESHOLD for a, b in pairwise(sets))
+    assert too_like <= 0.03 * len(sets)  # at 0.47 the bands find 99 in 100
+    assert found.found.largest == 4000

@@ -82,7 +82,7 @@ def test_shingles_and_band_keys_are_those_of_the_twins(texts: list[str]) -> None
     for row, text in enumerate(series):
         expected = shingles_of(text)
         start = own.starts[row]
-        assert own.hashes[start : start + own.counts[row]].tolist() == expected
+        assert sorted(own.hashes[start : start + own.counts[row]].tolist()) == sorted(expected)
         assert keys[row].tolist() == keys_of(expected)
         assert sets[bounds[row] : bounds[row + 1]].tolist() == sorted(set(expected))
 
