@@ -11,8 +11,9 @@ one should go; a row that goes without that is an error.
 
 Every peer compares single lower-cased words at Jaccard 0.7, at which each does better than at its default of five
 words, with its own default of permutations; how many of them make a band, 4, 8 or 16, is what gives it the best F1 on
-10,000 other rows. Figures are of whole processes and all their children, from the JSONL to the
-list of rows to keep, after a run on 3,000 rows that compiles what is compiled.
+10,000 other rows. CPU seconds are of whole processes and all their children, from the JSONL to the list of rows to
+keep, after a run on 3,000 rows that compiles what is compiled; peak memory is anonymous memory of the main process
+(data-juicer and text-dedup have workers beside it).
 """
 
 import argparse

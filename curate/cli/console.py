@@ -11,7 +11,6 @@ from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -120,11 +119,6 @@ def show_steps(screen: Screen, summary: "Summary") -> None:
             line = Text(f"  {step.step}: {safe('  '.join(step.example.values()), 300)}", style="dim")
             line.truncate(width, overflow="ellipsis")
             screen.console.print(line)
-
-
-def out(text: str) -> None:
-    """A line of a result, to stdout."""
-    click.echo(text)
 
 
 def stdout() -> Console:

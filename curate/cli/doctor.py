@@ -2,19 +2,16 @@
 
 import click
 
-CORE = ("polars", "numba", "pyarrow", "datasets", "scikit-learn", "orjson", "xxhash", "zstandard", "rich", "click")
-EXTRAS: dict[str, tuple[str, ...]] = {}
-"""Packages of each extra; an extra comes with the command that needs it."""
-
 
 @click.command("doctor")
 def command() -> None:
     """Say what works on this machine, and what to install for the rest."""
     import os
     import platform
+    import re
     import shutil
     import tempfile
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import PackageNotFoundError, requires, version
     from pathlib import Path
 
     from curate import __version__
@@ -23,29 +20,19 @@ def command() -> None:
     free = shutil.disk_usage(Path.cwd()).free
     click.echo(f"{os.cpu_count()} cores, {free / 1e9:.1f} GB free here, {_memory()} of memory")
     click.echo(f"GPU: {_gpu()}")
-    for name in CORE:
+    for needed in requires("curate-instruct") or ():
+        name = re.split(r"\W", needed.replace("-", "_"), maxsplit=1)[0].replace("_", "-")
+        if "extra ==" in needed:
+            continue
         try:
             click.echo(f"  {name} {version(name)}")
         except PackageNotFoundError:
             click.echo(f"  {name} is missing: pip install curate-instruct")
-    for extra, names in EXTRAS.items():
-        missing = [name for name in names if not _installed(name)]
-        state = f"missing {', '.join(missing)}: pip install 'curate-instruct[{extra}]'" if missing else "installed"
-        click.echo(f"  [{extra}] {state}")
     try:
         with tempfile.TemporaryFile(dir=Path.cwd()):
             click.echo("this folder can be written")
     except OSError as error:
         click.echo(f"this folder can't be written ({error.strerror}): use -o and --work-dir")
-
-
-def _installed(name: str) -> bool:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return bool(version(name))
-    except PackageNotFoundError:
-        return False
 
 
 def _memory() -> str:

@@ -33,7 +33,7 @@ from curate.working import Working, in_order
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-READER_VERSION = 1
+READER_VERSION = 2
 """Raised when the same bytes come to be read as other rows."""
 
 GROUP_ROWS, GROUP_BYTES = 8192, 8 << 20
@@ -154,6 +154,8 @@ def _write_rows(path: Path, sources: list[Source], options: ReadOptions, working
         "rows": writer.rows,
         "rejected": records - writer.rows,
         "max_line": options.max_line,
+        "format": options.reading.format,
+        "map": options.reading.map,
         "sources": [{"rows": sh.total(), "shapes": dict(sh)} for sh in shapes],
     }
     with whole_file(path / "pool.json") as file:  # written last: where it is, the pool is whole

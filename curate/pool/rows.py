@@ -6,7 +6,6 @@
 import copy
 import json
 import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -112,12 +111,8 @@ class Pool:
 
     def meta_names(self) -> list[str]:
         """Names of the fields in meta, from the first row group."""
-        for frame in self.batches(["meta"]):
-            names: Counter[str] = Counter()
-            for text in frame["meta"].unique():
-                names.update(_fields(text).keys())
-            return sorted(names)
-        return []
+        first = next(self.batches(["meta"]), None)
+        return [] if first is None else sorted({name for text in first["meta"].unique() for name in _fields(text)})
 
     @cached_property
     def names(self) -> list[str]:
@@ -130,10 +125,13 @@ class Pool:
         return f"{frame['source'][0]}:{frame['line'][0]}"
 
     def beside(self, inputs: Sequence[str]) -> "Pool":
-        """The pool of other files (`--exclude`, `--against`), in the same work directory."""
-        from curate.pool.reading import read_pool
+        """The pool of other files (`--exclude`, `--against`), read as this one was, in the same work directory."""
+        from curate.pool.reading import ReadOptions, read_pool
+        from curate.shapes import Reading
 
-        return read_pool(inputs, self.work_dir)
+        renamed = tuple((theirs, ours) for theirs, ours in self.facts["map"])
+        options = ReadOptions(Reading(self.facts["format"], renamed), int(self.facts["max_line"]))
+        return read_pool(inputs, self.work_dir, options)
 
     @property
     def _file(self) -> pq.ParquetFile:

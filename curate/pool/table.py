@@ -116,8 +116,8 @@ def _read_one_by_one(
         try:
             for row in read_record(parse(line), reading):
                 values = _columns(row)
-                values |= {"source": number, "line": int(lines.numbers[k]), "offset": offset, "length": len(line)}
-                values["length"] = None if offset is None else len(line)
+                length = None if offset is None else len(line)
+                values |= {"source": number, "line": int(lines.numbers[k]), "offset": offset, "length": length}
                 for name, column in columns.items():
                     column.append(values[name])
                 at.append(k)

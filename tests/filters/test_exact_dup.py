@@ -152,3 +152,10 @@ def test_a_row_has_the_same_key_whatever_rows_stand_beside_it(filtered: Any, mon
     rows = [("a", "b"), {"prompt": "x", "completion": "y", "label": True}, ("c", "d"), ("c", "e"), ("a", "b"), pair]
     result = filtered([*rows, {"prompt": "x", "completion": "y", "label": False}, pair], "exact-dup")
     assert result.dropped.select("row", "rival").rows() == [(4, "row:0"), (7, "row:5")]
+
+
+def test_what_one_already_has_is_read_as_the_inputs_are(here: Any, filtered: Any) -> None:
+    (here / "old.jsonl").write_text('{"ask": "a", "reply": "b"}\n')
+    rows = [{"ask": "a", "reply": "b"}, {"ask": "c", "reply": "d"}]
+    result = filtered(rows, "exact-dup", exclude=["old.jsonl"], map={"ask": "instruction", "reply": "output"})
+    assert result.dropped.select("row", "rival").rows() == [(0, "old.jsonl:1")]
