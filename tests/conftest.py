@@ -38,6 +38,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The kernels are in numba's cache, so that no command says that it compiles them."""
+    from curate.inspecting import inspect
+
+    inspect(SAMPLE, work_dir=tmp_path_factory.mktemp("compiled"))
+
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

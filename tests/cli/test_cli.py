@@ -96,7 +96,7 @@ def test_wrong_usage_is_status_2_with_the_next_step_and_writes_nothing(
     assert [file.name for file in raw.iterdir()] == ["raw.jsonl"]
 
 
-def test_results_are_on_stdout_and_messages_on_stderr(raw: Path, cli: Any) -> None:
+def test_results_are_on_stdout_and_messages_on_stderr(raw: Path, cli: Any, compiled: None) -> None:
     said = cli("filter", "raw.jsonl")
     assert said.out == ""
     assert "kept 1 of 3 rows -> curated.jsonl" in said.err
@@ -289,7 +289,7 @@ def test_a_curate_toml_that_can_not_be_is_refused(raw: Path, cli: Any, text: str
     assert message in cli("filter", "raw.jsonl", status=2).err
 
 
-def test_output_that_nobody_reads_to_its_end_is_no_error(raw: Path) -> None:
+def test_output_that_nobody_reads_to_its_end_is_no_error(raw: Path, compiled: None) -> None:
     command = f"{sys.executable} -c 'from curate.cli import main; main()' inspect raw.jsonl | head -1"
     ran = subprocess.run(command, shell=True, cwd=raw, capture_output=True, text=True, check=True)
     assert (ran.stdout, ran.stderr) == ("raw.jsonl: 3 rows (3 alpaca)\n", "")
