@@ -1,7 +1,7 @@
 """Near-duplicates: curate against its peers on the same generated rows, CPU seconds, memory and F1.
 
     python benchmarks/near_duplicates.py                                  100,000 rows, every peer that is installed
-    python benchmarks/near_duplicates.py --rows 1000000 --only curate,filter,rensa
+    python benchmarks/near_duplicates.py --rows 1000000 --only "curate;filter;rensa"
     python benchmarks/near_duplicates.py --peers peers/bin/python         where rensa datasketch py-data-juicer
                                                                           text-dedup are installed, if not here
 

@@ -49,7 +49,7 @@ def check_similarity(value: float) -> None:
 AT_ONCE = 8
 """Bands that are taken out of the keys at a time: a row's keys of one band alone would cost as much memory traffic."""
 
-A_PIECE = 1 << 16
+A_PIECE = 1 << 14
 """Rows whose shingles are sorted at a time."""
 
 
@@ -113,6 +113,13 @@ class Shingles:
     def take(self, rows: Rows) -> "Shingles":
         """Those of some of the texts."""
         return Shingles(self.hashes, self.starts[rows], self.counts[rows])
+
+    @classmethod
+    def read(cls, file: IO[bytes], starts: Rows, counts: npt.NDArray[np.uint32]) -> "Shingles":
+        """Those of some ascending texts, from a file of hashes."""
+        first, last = int(starts[0]), int(starts[-1] + counts[-1])
+        file.seek(first * 4)
+        return cls(np.fromfile(file, dtype=np.uint32, count=last - first), starts - first, counts)
 
     def band_keys(self) -> npt.NDArray[np.uint32]:
         """u32[n, BANDS]: two texts with the same key in a column are candidates."""
@@ -277,13 +284,11 @@ def near_duplicates(
             raise StoppedError(f"{changed[0]} changed while it was read", "run the same command again")
         spilled.flush()
         starts = np.cumsum(counts, dtype=np.int64) - counts
-        hashes = np.memmap(spilled, dtype=np.uint32) if starts[-1] + counts[-1] else counts
-        every = Shingles(hashes, starts, counts)
         size = np.concatenate([block.sizes for block in blocks]).astype(np.int64)
         found = find(
             [block.keys for block in blocks],
             counts,
-            lambda rows: (every.take(rows[k : k + A_PIECE]) for k in range(0, len(rows), A_PIECE)),
+            lambda rows: (Shingles.read(spilled, starts[own], counts[own]) for own in _pieces(rows)),
             np.argsort(-size, kind="stable") if keep == "longest" else np.arange(len(size)),
             threshold=similarity,
             folder=Path(folder),
@@ -302,6 +307,10 @@ def near_duplicates(
         "similarity": found.similarity[gone],
     }
     return Duplicates(len(counts), pl.DataFrame(pairs), found)
+
+
+def _pieces(rows: Rows) -> Iterator[Rows]:
+    return (rows[start : start + A_PIECE] for start in range(0, len(rows), A_PIECE))
 
 
 @dataclass(frozen=True)
