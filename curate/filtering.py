@@ -23,10 +23,12 @@ from curate.errors import CurateError, NothingKeptError, StoppedError
 from curate.formats.sources import COMPRESSIONS, sources_of
 from curate.formats.writing import check_output
 from curate.ledger import Mask, RunDirectory, drops, kept_rows, read_ledger
+from curate.outputs import write_outputs
 from curate.pool import Pool, ReadOptions, make_work_dir, read_pool
-from curate.recipe import Recipe, check_measures, load_plugins, load_recipe
+from curate.recipe import Recipe, check_measures, load_recipe
+from curate.registry import load_plugins
 from curate.reporting.card import write_card
-from curate.run import Summary, execute, open_run, summarise, write_outputs
+from curate.run import Summary, execute, open_run, summarise
 from curate.shapes import Reading
 from curate.working import Working
 

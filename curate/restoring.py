@@ -14,10 +14,11 @@ from curate.errors import StoppedError, UsageError, nearest
 from curate.explaining import find_rows
 from curate.formats.writing import check_output
 from curate.ledger import RESTORE, RunDirectory, drops, kept_rows, orphans, write_part
+from curate.outputs import write_outputs
 from curate.pool import Pool
 from curate.protocol import DECISION, VERDICT
 from curate.reporting.card import write_card
-from curate.run import locked, pool_of, recipe_of, write_outputs
+from curate.run import locked, pool_of, recipe_of
 from curate.working import Working
 
 

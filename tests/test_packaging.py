@@ -42,7 +42,8 @@ def test_the_wheel_holds_one_top_level_package(wheel: Path) -> None:
 def test_the_wheel_filters_its_own_sample(python: Path, tmp_path: Path) -> None:
     code = """
 import curate, pathlib
-from curate.recipe import built_in_filters, built_in_recipes
+from curate.recipe import built_in_recipes
+from curate.registry import built_in_filters
 home = pathlib.Path(curate.__file__).parent
 result = curate.filter(home / "data" / "sample.jsonl")
 print(home, result.summary.rows_in, len(built_in_filters()), len(built_in_recipes()))

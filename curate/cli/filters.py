@@ -13,7 +13,7 @@ def command(ctx: click.Context) -> None:
 
         from curate.cli.console import stdout
         from curate.errors import UsageError
-        from curate.recipe import filter_names, load_filter
+        from curate.registry import filter_names, load_filter
 
         table = Table(box=None, pad_edge=False, show_header=False)
         for name, origin in sorted(filter_names().items()):
@@ -35,7 +35,7 @@ def show(name: str, plugins: tuple[str, ...]) -> None:
     from pathlib import Path
 
     from curate.protocol import parameters
-    from curate.recipe import load_filter, load_plugins
+    from curate.registry import load_filter, load_plugins
 
     found = load_filter(name, load_plugins([Path(file) for file in plugins]))
     click.echo(f"{name}\n")
