@@ -3,21 +3,27 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 import polars as pl
 
 from curate.errors import StoppedError
-from curate.formats.lines import Lines
+from curate.formats.lines import ROWS_AT_A_TIME, Lines, joined_lines
 from curate.formats.writing import lines_at, texts, write_lines
 from curate.ledger import Mask, RunDirectory, drops, kept_rows
 from curate.pool import Pool
-from curate.records import parse, to_json
+from curate.pool.table import NO_LINE_OF_ITS_OWN
+from curate.records import Message, Row, parse, to_json
+from curate.rendering import record_of
 from curate.whole import remove_abandoned, whole_file
 from curate.working import Working
 
+Rows = npt.NDArray[np.int64]
+
 
 def selected(pool: Pool, rows: Mask) -> Iterator[Lines]:
-    """The records of the rows that the mask names, in order.
+    """The records of the rows that the mask names, in order; a row of a record that holds several, as messages.
 
     Raises StoppedError at the end of a source that no longer has the bytes that were read: what was written of it is
     not to be kept.
@@ -33,11 +39,45 @@ def selected(pool: Pool, rows: Mask) -> Iterator[Lines]:
             frames = iter([pl.concat(list(frames))]) if stop > start else iter([])
         for frame in frames:
             here = frame.filter(pl.Series(rows[frame["row"][0] : frame["row"][-1] + 1]))
-            offsets = here["offset"].to_numpy() if not here["offset"].null_count() else None
-            yield from lines_at(source, here["line"].to_numpy(), offsets, here["length"].to_numpy(), max_line)
+            several = (here["length"] == NO_LINE_OF_ITS_OWN).fill_null(False)
+            alone, others = here.filter(~several), here["row"].filter(several).to_numpy()
+            offsets = alone["offset"].to_numpy() if not alone["offset"].null_count() else None
+            lines = lines_at(source, alone["line"].to_numpy(), offsets, alone["length"].to_numpy(), max_line)
+            yield from _merged(lines, alone["row"].to_numpy(), pool, others) if len(others) else lines
         if wanted:
             source.must_be_unchanged()
         start = stop
+
+
+def _merged(lines: Iterator[Lines], alone: Rows, pool: Pool, others: Rows) -> Iterator[Lines]:
+    """The lines of the rows `alone` and the rows `others` as objects of their own, in the order of rows."""
+    done = written = 0
+    for block in lines:
+        here = alone[done : done + len(block)]
+        done += len(block)
+        stop = int(np.searchsorted(others, here[-1]))
+        between = others[written:stop]
+        written = stop
+        order = np.argsort(np.concatenate((here, between)))
+        records = [*texts(block), *_objects(pool, between)]
+        yield joined_lines([records[k] for k in order], np.zeros(len(order), dtype=np.int64))
+    for start in range(written, len(others), ROWS_AT_A_TIME):
+        records = _objects(pool, others[start : start + ROWS_AT_A_TIME])
+        yield joined_lines(records, np.zeros(len(records), dtype=np.int64))
+
+
+def _objects(pool: Pool, rows: Rows) -> list[bytes]:
+    """Rows as objects of shape messages (pairs: preference), with their other fields."""
+    found = []
+    for frame in pool.texts(rows, ["messages", "chosen", "rejected", "label", "meta"]):
+        for _, messages, chosen, rejected, label, meta in frame.iter_rows():
+            turns, preferred, other = (
+                None if side is None else tuple(Message(**turn) for turn in side)
+                for side in (messages, chosen, rejected)
+            )
+            row = Row("messages", turns or (), preferred, other, label, parse(meta.encode()))
+            found.append(to_json(record_of(row, "messages" if other is None else "preference")).encode())
+    return found
 
 
 A_FAULT = "this is a fault of curate: please report it with the run's run.json"
@@ -64,7 +104,7 @@ def write_outputs(run: RunDirectory, pool: Pool, output: Path, working: Working)
         for record in pool.rejected():
             file.write(orjson.dumps(record) + b"\n")
     write_lines(output, lambda: counted(kept, f"writing {output.name}"))
-    if pool.records != len(pool) + int(pool.facts["rejected"]):
+    if pool.records > len(pool) + int(pool.facts["rejected"]):
         raise StoppedError(f"the sums don't hold: {pool.records} records, {len(pool)} rows", A_FAULT)
     return kept
 

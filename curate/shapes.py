@@ -10,7 +10,9 @@ from typing import Any
 
 import orjson
 
+from curate import trees
 from curate.records import Message, Row, UnreadableRecord, joined, to_json
+from curate.transcripts import from_sections, from_transcript
 
 ROLES = {
     "system": "system",
@@ -43,8 +45,10 @@ RESPONSE_FIELDS = ("output", "response", "completion", "answer", "A", "a", "targ
 CONVERSATION_FIELDS = ("messages", "conversations", "conversation")
 SYSTEM_FIELDS = ("system", "system_prompt")
 PAIR_FIELDS = ("chosen", "rejected")
-UNUSUAL_FIELDS = (*CONVERSATION_FIELDS, *SYSTEM_FIELDS, *PAIR_FIELDS, "history")
-SHAPES = ("alpaca", "messages", "sharegpt", "prompt-completion", "question-answer", "preference", "text")
+TITLE_FIELDS = (*PROMPT_FIELDS, "title")
+BODY_FIELDS = (*INPUT_FIELDS, "content", "body", "description")
+SEVERAL_FIELDS = ("instances", "answers", "turns")
+UNUSUAL_FIELDS = (*CONVERSATION_FIELDS, *SYSTEM_FIELDS, *PAIR_FIELDS, *SEVERAL_FIELDS, "history")
 
 
 @dataclass(frozen=True)
@@ -97,21 +101,37 @@ def read_record(record: Any, reading: Reading) -> list[Row]:
                 raise UnreadableRecord(f"field {theirs} is mapped to {ours}, which is there as well")
             record = {ours if name == theirs else name: value for name, value in record.items()}
     shape = reading.format or detect(record)
+    if shape.startswith("oasst") and not isinstance(record.get("prompt"), dict):
+        raise UnreadableRecord(f"field prompt is no tree of messages, which the shape {shape} needs")
+    if shape in _READERS_OF_SEVERAL:
+        return [_with_label(row) for row in _READERS_OF_SEVERAL[shape](record)]
     return [_with_label(_READERS[shape](record))]
 
 
 def detect(record: dict[str, Any]) -> str:
-    """The shape of a record, from the names of its fields."""
+    """The shape of a record, from the names of its fields, and of a text from its marks."""
+    prompt = record.get("prompt")
+    if isinstance(prompt, dict) and isinstance(prompt.get("replies"), list):
+        return "oasst"
+    if isinstance(record.get("instances"), list) and "instruction" in record:
+        return "instances"
+    if isinstance(record.get("answers"), list) and _first(record, TITLE_FIELDS):
+        return "answers"
     if all(record.get(name) is not None for name in PAIR_FIELDS):
         return "preference"
     for name in CONVERSATION_FIELDS:
         turns = record.get(name)
         if isinstance(turns, list):
             return "sharegpt" if turns and isinstance(turns[0], dict) and "from" in turns[0] else "messages"
+    if isinstance(record.get("turns"), list):
+        return "turns"
     prompt = _first(record, tuple(PROMPT_FIELDS))
     if prompt is not None and (record[prompt] is not None or record.get("text") is None):
         return PROMPT_FIELDS[prompt]
     if "text" in record:
+        text = record["text"]
+        if isinstance(text, str) and (from_sections(text) or from_transcript(text)):
+            return "sections"
         return "text"
     found = ", ".join(list(record)[:8]) or "none"
     raise UnreadableRecord(f"no known shape (fields: {found}); name them with --map, as in --map THEIRS=instruction")
@@ -197,6 +217,10 @@ def _turns(record: dict[str, Any], name: str) -> list[Message]:
         raise UnreadableRecord(f"field {name} is {_kind(turns)}, a list of messages was expected")
     if not turns:
         raise UnreadableRecord(f"field {name} is an empty list")
+    if name in CONVERSATION_FIELDS and all(
+        isinstance(turn, str) for turn in turns
+    ):  # as in LIMA: question and answer in turn
+        return [Message("assistant" if number % 2 else "user", text) for number, text in enumerate(turns)]
     return [_turn(turn, f"{name}[{number}]") for number, turn in enumerate(turns)]
 
 
@@ -244,7 +268,8 @@ def _preference(record: dict[str, Any]) -> Row:
     answers: list[tuple[Message, ...]] = []
     for name in PAIR_FIELDS:
         value = record[name]
-        answers.append((Message("assistant", value),) if isinstance(value, str) else tuple(_turns(record, name)))
+        said = from_transcript(value) if isinstance(value, str) else tuple(_turns(record, name))
+        answers.append(said or (Message("assistant", value),))
     chosen, rejected = answers
     shared = 0
     while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
@@ -274,6 +299,59 @@ def _plain_text(record: dict[str, Any]) -> Row:
     return Row("text", (Message("text", text),), meta=_rest(record, {"text"}))
 
 
+def _sections(record: dict[str, Any]) -> Row:
+    text = _text(record, "text") or ""
+    found = from_sections(text) or ((said, None) if (said := from_transcript(text)) else None)
+    if found is None:
+        raise UnreadableRecord("field text has no sections such as ### Instruction: and ### Response:")
+    return Row("sections", found[0], meta=_rest(record, {"text"}), input=found[1])
+
+
+def _questions(record: dict[str, Any]) -> Row:
+    """A conversation given as a list: with role and content, or, as in MT-Bench, as what the user says turn by turn."""
+    turns = record.get("turns")
+    if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
+        return Row("turns", tuple(_turns(record, "turns")), meta=_rest(record, {"turns"}))
+    answers = record.get("reference")
+    if not isinstance(answers, list) or not all(isinstance(answer, str) for answer in answers):
+        answers = []
+    messages = []
+    for number, question in enumerate(turns):
+        messages.append(Message("user", question))
+        messages += [Message("assistant", answer) for answer in answers[number : number + 1]]
+    if not messages:
+        raise UnreadableRecord("field turns is an empty list")
+    return Row("turns", tuple(messages), meta=_rest(record, {"turns", "reference"} if answers else {"turns"}))
+
+
+def _instances(record: dict[str, Any]) -> list[Row]:
+    """One instruction with several inputs and outputs, as in Self-Instruct."""
+    instances = record.get("instances")
+    if not isinstance(instances, list) or not instances or not all(isinstance(one, dict) for one in instances):
+        raise UnreadableRecord("field instances is not a list of input and output")
+    shared = _rest(record, {"instances"})
+    return [replace(_READERS["alpaca"](shared | instance), shape="instances") for instance in instances]
+
+
+def _answers(record: dict[str, Any]) -> list[Row]:
+    """One question with several answers, as on Naver 지식iN: texts, or objects whose other fields (votes) are kept."""
+    title, body = _first(record, TITLE_FIELDS), _first(record, BODY_FIELDS)
+    answers = record.get("answers")
+    if title is None or not isinstance(answers, list) or not answers:
+        raise UnreadableRecord("a question and a list of answers were expected")
+    question = joined([_text(record, title) or "", (_text(record, body) or "") if body else ""])
+    rows = []
+    for number, answer in enumerate(answers):
+        fields = {"text": answer} if isinstance(answer, str) else answer
+        name = _first(fields, ("text", *RESPONSE_FIELDS, "content", "body")) if isinstance(fields, dict) else None
+        if name is None or not isinstance(fields[name], str):
+            raise UnreadableRecord(f"answers[{number}] has no text")
+        messages = (Message("user", question), Message("assistant", fields[name]))
+        meta = _rest(record, {title, body, "answers"}) | _rest(fields, {name})
+        rows.append(Row("answers", messages, meta=meta))
+    return rows
+
+
 def _with_label(row: Row) -> Row:
     label = row.meta.get("label")
     if not isinstance(label, bool):
@@ -289,4 +367,14 @@ _READERS: dict[str, Callable[[dict[str, Any]], Row]] = {
     "sharegpt": _conversation("sharegpt"),
     "preference": _preference,
     "text": _plain_text,
+    "sections": _sections,
+    "turns": _questions,
 }
+_READERS_OF_SEVERAL: dict[str, Callable[[dict[str, Any]], list[Row]]] = {
+    "instances": _instances,
+    "answers": _answers,
+    "oasst": trees.conversations,
+    "oasst-pairs": trees.pairs,
+}
+SHAPES = (*_READERS, *_READERS_OF_SEVERAL)
+"""What `--format` takes."""

@@ -70,8 +70,8 @@ class Lines:
 
 def read_lines(source: Source, max_line: int = MAX_LINE) -> Iterator[Lines]:
     """The records of `source`, in order, in blocks of about 8 MB."""
-    if source.kind == "parquet":
-        yield from _parquet(source, max_line)
+    if source.kind in ("parquet", "arrow"):
+        yield from _table(source, max_line)
     elif source.kind in ("csv", "tsv"):
         yield from _separated(source, max_line)
     elif source.kind == "json":
@@ -372,28 +372,47 @@ def joined_lines(records: list[bytes], numbers: Positions, unread: list[Unread] 
     return Lines(b"".join(records), starts, ends, numbers, None, unread or [])
 
 
-def _parquet(source: Source, max_line: int) -> Iterator[Lines]:
+def _table(source: Source, max_line: int) -> Iterator[Lines]:
     import polars as pl
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     faults = (pa.ArrowException, OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+    kind = source.kind.title()
     number = 1
     try:
-        with pq.ParquetFile(source.path) as file:
-            schema = pa.schema([field.with_type(_as_text(field.type)) for field in file.schema_arrow])
-            for batch in file.iter_batches(batch_size=ROWS_AT_A_TIME):
-                frame = pl.from_arrow(_cast(source, pa.Table.from_batches([batch]), schema))
-                assert isinstance(frame, pl.DataFrame)
-                data = frame.write_ndjson().encode()
-                ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 0x0A)
-                starts = np.concatenate((np.zeros(1, np.int64), ends + 1))[: len(ends)]
-                yield _cut(data, starts, ends, np.arange(number, number + len(ends), dtype=np.int64), None, max_line)
-                number += len(ends)
+        for batch in _arrow(source) if source.kind == "arrow" else _parquet(source):
+            schema = pa.schema([field.with_type(_as_text(field.type)) for field in batch.schema])
+            frame = pl.from_arrow(_cast(source, pa.Table.from_batches([batch]), schema))
+            assert isinstance(frame, pl.DataFrame)
+            data = frame.write_ndjson().encode()
+            ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 0x0A)
+            starts = np.concatenate((np.zeros(1, np.int64), ends + 1))[: len(ends)]
+            yield _cut(data, starts, ends, np.arange(number, number + len(ends), dtype=np.int64), None, max_line)
+            number += len(ends)
     except faults as error:
         if number == 1:
-            raise InputError(f"{source.name} is not readable Parquet: {error}", "make or download it again") from None
-        yield _nothing([Unread(number, f"the Parquet file is damaged from here on ({error})")])
+            raise InputError(f"{source.name} is not readable {kind}: {error}", "make or download it again") from None
+        yield _nothing([Unread(number, f"the {kind} file is damaged from here on ({error})")])
+
+
+def _parquet(source: Source) -> Iterator[Any]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(source.path) as file:
+        yield from file.iter_batches(batch_size=ROWS_AT_A_TIME)
+
+
+def _arrow(source: Source) -> Iterator[Any]:
+    """The batches of an Arrow file, or of a stream, which is what `datasets` writes."""
+    import pyarrow as pa
+
+    with pa.memory_map(str(source.path)) as file:
+        in_file_format = file.read(6) == b"ARROW1"
+        file.seek(0)
+        reader = pa.ipc.open_file(file) if in_file_format else pa.ipc.open_stream(file)
+        batches = map(reader.get_batch, range(reader.num_record_batches)) if in_file_format else reader
+        for batch in batches:
+            yield from (batch[start : start + ROWS_AT_A_TIME] for start in range(0, len(batch), ROWS_AT_A_TIME))
 
 
 def _cast(source: Source, table: Any, schema: Any) -> Any:

@@ -6,6 +6,7 @@
 import gzip
 import io
 import os
+import re
 import shutil
 import sys
 import zlib
@@ -15,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
+import orjson
 import xxhash
 
 from curate.errors import InputError, StoppedError, UsageError
 from curate.whole import remove_abandoned, temporary_name
 
-Kind = Literal["jsonl", "json", "csv", "tsv", "parquet"]
+Kind = Literal["jsonl", "json", "csv", "tsv", "parquet", "arrow"]
 KINDS: dict[str, Kind] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -28,6 +30,7 @@ KINDS: dict[str, Kind] = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".parquet": "parquet",
+    ".arrow": "arrow",
 }
 COMPRESSIONS = (".gz", ".zst")
 BLOCK = 8 << 20
@@ -81,15 +84,52 @@ class Source:
 def sources_of(inputs: Sequence[str | os.PathLike[str]], spool: Path) -> list[Source]:
     """The sources that `inputs` name, in order; `-` (standard input) and pipes are copied into `spool`.
 
-    Raises InputError for a missing file, a folder, an empty file or an unreadable one.
+    A folder that `datasets` saved stands for its files, and so does the name of a dataset on the hub, once loaded.
+    Raises InputError for a missing file, another folder, an empty file or an unreadable one.
     """
     if not inputs:
         raise UsageError("no input was named", "name a file, as in: curate filter raw.jsonl (or - for standard input)")
-    return [_source(str(name), spool) for name in inputs]
+    files = [(name, path) for given in inputs for name, path in files_of(str(given))]
+    return [_source(name, path, spool) for name, path in files]
 
 
-def _source(name: str, spool: Path) -> Source:
+def files_of(name: str) -> list[tuple[str, Path]]:
+    """The files that an input stands for, each with the name to call it by: itself, or those of a dataset."""
     path = Path(name)
+    for listing, what in (("dataset_dict.json", "splits"), ("state.json", "_data_files")):
+        if (path / listing).is_file():
+            try:
+                listed = orjson.loads((path / listing).read_bytes())[what]
+                parts = [part if isinstance(part, str) else str(part["filename"]) for part in listed]
+            except (ValueError, KeyError, TypeError):
+                raise InputError(f"{path / listing} does not list what the dataset has", "save it again") from None
+            return [file for part in parts for file in files_of(f"{name}/{part}")]
+    if re.fullmatch(HUB_NAME, name) and not path.exists() and kind_of(name)[0] is None:
+        return _from_hub(name)
+    return [(name, path)]
+
+
+HUB_NAME = r"[\w-][\w.-]*/[\w.-]+(:\w+)?"
+"""OWNER/NAME or OWNER/NAME:SPLIT."""
+
+
+def _from_hub(name: str) -> list[tuple[str, Path]]:
+    """The files of a dataset on the hub, loaded into the cache of `datasets`."""
+    import datasets
+
+    repository, _, split = name.partition(":")
+    try:
+        loaded = datasets.load_dataset(repository)
+    except (OSError, ValueError, RuntimeError) as error:
+        said = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise InputError(f"{name} is no file, and can't be loaded from the hub: {said}", _similar(Path(name))) from None
+    if split and split not in loaded:
+        raise InputError(f"{repository} has no split {split}", f"known: {', '.join(map(str, loaded))}")
+    wanted = [split] if split else [str(known) for known in loaded]
+    return [(f"{repository}:{s}", Path(file["filename"])) for s in wanted for file in loaded[s].cache_files]
+
+
+def _source(name: str, path: Path, spool: Path) -> Source:
     if name == "-":
         if sys.stdin.isatty():
             raise UsageError(
@@ -123,6 +163,8 @@ def _source(name: str, spool: Path) -> Source:
         raise InputError(f"{name} ends in {compression} but is not compressed so", "rename it")
     elif head[:4] == b"PAR1":
         kind = "parquet"
+    elif head[:6] == b"ARROW1":
+        kind = "arrow"
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise InputError(f"{name} is UTF-16 text", f"turn it into UTF-8: iconv -f UTF-16 -t UTF-8 {name} > utf8.jsonl")
     source = Source(name, path.absolute(), kind or "jsonl", compression, stamp, digest)

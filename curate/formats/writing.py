@@ -18,7 +18,7 @@ import orjson
 
 from curate.errors import StoppedError, UsageError
 from curate.formats.lines import Lines, read_lines
-from curate.formats.sources import BLOCK, COMPRESSIONS, KINDS, Source, kind_of
+from curate.formats.sources import BLOCK, COMPRESSIONS, KINDS, Kind, Source, kind_of
 from curate.records import parse
 from curate.whole import whole_file
 
@@ -94,8 +94,8 @@ def write_lines(path: Path, chunks: Callable[[], Iterator[Lines]]) -> None:
     """Write the lines that `chunks` gives (each time it is called) in the format of `path`'s ending."""
     kind, compression = kind_of(path.name)
     with whole_file(path) as file:
-        if kind == "parquet":
-            _write_parquet(file, chunks)
+        if kind in ("parquet", "arrow"):
+            _write_table(file, chunks, kind)
             return
         with _compressed(file, compression) as out:
             if kind in ("csv", "tsv"):
@@ -156,7 +156,7 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _write_parquet(file: IO[bytes], chunks: Callable[[], Iterator[Lines]]) -> None:
+def _write_table(file: IO[bytes], chunks: Callable[[], Iterator[Lines]], kind: Kind) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -167,7 +167,7 @@ def _write_parquet(file: IO[bytes], chunks: Callable[[], Iterator[Lines]]) -> No
             names = dict.fromkeys(name for record in records for name in record)
             kinds = pa.schema([(name, pa.array([record.get(name) for record in records]).type) for name in names])
             schema = pa.unify_schemas([schema, kinds], promote_options="permissive")
-        with pq.ParquetWriter(file, schema) as writer:
+        with pq.ParquetWriter(file, schema) if kind == "parquet" else pa.ipc.new_file(file, schema) as writer:
             for lines in chunks():
                 writer.write_table(pa.Table.from_pylist([orjson.loads(text) for text in texts(lines)], schema))
     except (pa.ArrowException, ValueError) as error:  # ValueError: a number beyond what a table can hold

@@ -33,7 +33,7 @@ from curate.working import Working, in_order
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-READER_VERSION = 2
+READER_VERSION = 3
 """Raised when the same bytes come to be read as other rows."""
 
 GROUP_ROWS, GROUP_BYTES = 8192, 8 << 20
@@ -126,7 +126,7 @@ def _why_nothing(pool: Pool) -> tuple[str, str]:
 
 def _write_rows(path: Path, sources: list[Source], options: ReadOptions, working: Working) -> None:
     remove_abandoned(path)
-    records = 0
+    records = unread = 0
     shapes = [Counter[str]() for _ in sources]
     total = sum(source.stamp[0] for source in sources)
     done = 0
@@ -142,7 +142,8 @@ def _write_rows(path: Path, sources: list[Source], options: ReadOptions, working
                 writer.write(block.table, block.sizes)
                 for record in block.rejected:
                     rejected.write(orjson.dumps(record) + b"\n")
-                records += len(block.table) + len(block.rejected)
+                records += block.records + len(block.rejected)
+                unread += len(block.rejected)
                 shapes[number] += block.shapes
                 done += int(block.sizes.sum())
                 working.report("reading", min(done, total), total)
@@ -152,7 +153,7 @@ def _write_rows(path: Path, sources: list[Source], options: ReadOptions, working
     facts = {
         "records": records,
         "rows": writer.rows,
-        "rejected": records - writer.rows,
+        "rejected": unread,
         "max_line": options.max_line,
         "format": options.reading.format,
         "map": options.reading.map,

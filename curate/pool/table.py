@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 FEW_LINES = 1000
 """A block of fewer lines is read without the kernel, whose loading takes longer than they do."""
 
+NO_LINE_OF_ITS_OWN = 0
+"""The `length` of a row whose record holds several: it is written out as an object of its own."""
+
 _TURN = pa.struct([("role", pa.string()), ("content", pa.large_string()), ("extra", pa.large_string())])
 SCHEMA = pa.schema(
     [
@@ -52,8 +55,9 @@ COLUMNS = ("row", *EVERY)
 
 @dataclass
 class Block:
-    """What one block of lines became; `sizes`: for each row the bytes of its line."""
+    """What one block of lines became; `records`: how many were read; `sizes`: for each row the bytes of its line."""
 
+    records: int
     table: pa.Table
     sizes: "npt.NDArray[np.int64]"
     rejected: list[dict[str, Any]]
@@ -80,6 +84,7 @@ def read_block(lines: Lines, number: int, reading: Reading, wanted: Sequence[str
         table = table.combine_chunks().take(_numbers(order, pa.int64()))
     unread = sorted([*lines.unread, *causes], key=lambda record: (record.line, record.offset or 0))
     return Block(
+        len(np.unique(at)),
         table,
         (lines.ends - lines.starts)[at[order]],
         [_rejected(record, number) for record in unread],
@@ -114,10 +119,13 @@ def _read_one_by_one(
         line = lines.data[lines.starts[k] : lines.ends[k]]
         offset = None if lines.offsets is None else int(lines.offsets[k])
         try:
-            for row in read_record(parse(line), reading):
-                values = _columns(row)
-                length = None if offset is None else len(line)
-                values |= {"source": number, "line": int(lines.numbers[k]), "offset": offset, "length": length}
+            rows = read_record(parse(line), reading)
+            place: dict[str, Any] = {"source": number, "line": int(lines.numbers[k]), "offset": offset}
+            place["length"] = None if offset is None else len(line)
+            if len(rows) > 1:
+                place |= {"offset": None, "length": NO_LINE_OF_ITS_OWN}
+            for row in rows:
+                values = _columns(row) | place
                 for name, column in columns.items():
                     column.append(values[name])
                 at.append(k)

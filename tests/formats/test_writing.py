@@ -207,7 +207,7 @@ def test_the_same_rows_give_the_same_bytes(here: Path, monkeypatch: pytest.Monke
 def test_an_output_that_can_not_be_written_is_refused_before_any_work(here: Path) -> None:
     Path("raw.jsonl").write_text('{"instruction": "a"}\n')
     Path("folder.jsonl").mkdir()
-    known = "known: .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .jsonl.gz, .jsonl.zst"
+    known = "known: .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow, .jsonl.gz, .jsonl.zst"
     for name, message, remedy in [
         ("none/a.jsonl", "the folder none does not exist", "make it: mkdir -p none"),
         ("folder.jsonl", "folder.jsonl is a folder", "name a file"),
