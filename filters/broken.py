@@ -1,0 +1,85 @@
+"""Drop a row that was damaged on its way: no answer, cut off, template marks left over, merged or echoed texts.
+
+"N/A"  is dropped: `the response says that there is none: "N/A"`; so is a response that ends in "thank you for the".
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from curate.pool import Pool
+from curate.protocol import threshold, unless_found
+
+NO_ANSWER = (
+    r"(?i)^\W*(n/?a|nan|undefined|no ?(?:output|response|answer|input)|(?:output|response) ?: ?none|not available|"
+    r"해당 ?(?:사항 ?)?없음|(?:출력|응답|답변|입력) ?없음|무응답)\W*$"
+)
+MARKS = (
+    r"(<\|(?:endoftext|im_start|im_end|eot_id|end_of_text|begin_of_text|assistant|user|system|end|start_header_id|pad)"
+    r"\|>|</s>\s*$|^\s*<s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|\[(?:PAD|UNK|SEP|CLS|EOS|BOS)\]\s*$|"
+    r"<(?:pad|unk|eos|bos)>|(?:^|\n)### ?(?:Instruction|Response|Input|명령어|응답|입력):|"
+    r"\{(?:instruction|input|output|response|completion|prompt)\}\s*$)"
+)
+"""What templates and tokenizers put around a text, and slots that nobody filled."""
+ANOTHER_ROW = (
+    r"(?:^|\n)((?:Instruction|Task|명령어|지시)(?: ?\d{1,3})?: ?\S[^\n]{5,}\n(?:[^\n]*\n){0,5}?"
+    r"(?:Output|Response|출력|응답)(?: ?\d{1,3})?:)"
+)
+STOPS_AT = (
+    r"((?:[^\n]{30},| (?:the|and|or|because|its|their|your|my|our|whose|such as|including|e\.g\.|i\.e\.)|"
+    r"\p{Hangul}(?:을|를|에서는)| (?:그리고|하지만|그러나|또한|및|또는)))$"
+)
+"""Ends of texts after which something must follow, in English and Korean."""
+
+LONG = 60
+"""Characters from which a response can be cut off, and an input or a prompt found again: shorter ones may be meant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken:
+    """Answers that are none, texts cut off in mid-sentence or mid-code, and what generators leave behind.
+
+    A mark that the prompt speaks of as well is a subject, not damage.
+    """
+
+    per_row = True
+    reads = ("prompt", "response")
+    cut_off: bool = threshold(True)
+    """Also drop responses that stop in mid-sentence or within a code block."""
+
+    def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
+        prompt, response = pl.col("prompt"), pl.col("response").fill_null("")
+        start, end = response.str.head(200), response.str.tail(200).str.strip_chars_end()
+        marks = response.str.extract(MARKS).str.strip_chars()
+        parts = prompt.str.splitn("\n\n", 2).struct
+        instruction, given = parts.field("field_0"), parts.field("field_1")
+        merged = (given.str.len_chars() >= LONG) & instruction.str.contains(given, literal=True)
+        echo = (prompt.str.len_chars() >= LONG) & (_plain(prompt) == _plain(response))
+        is_long = response.str.len_chars() >= LONG
+        fences = response.str.count_matches(r"(?m)^[ \t]*```")
+        open_fence = (fences % 2 == 1) & ~end.str.ends_with("```")  # else it goes on with a block of the prompt
+        return rows.select(
+            broken=pl.coalesce(
+                pl.format('the response says that there is none: "{}"', start.str.extract(NO_ANSWER)),
+                pl.format('"{}" is left of a template', pl.when(~prompt.str.contains(marks, literal=True)).then(marks)),
+                pl.when(start.str.contains(r"^[\s.…·_*#-]+$")).then(pl.lit("the response has no word in it")),
+                pl.when(response.str.contains(ANOTHER_ROW)).then(pl.lit("another row stands within the response")),
+                pl.when(merged).then(pl.lit("the input stands in the instruction already")),
+                pl.when(echo).then(pl.lit("the response is the prompt again")),
+            ),
+            cut_off=pl.coalesce(
+                pl.when(open_fence).then(pl.lit("the response is cut off: a code block is left open")),
+                pl.format(
+                    'the response is cut off: it ends in "{}"',
+                    pl.when(is_long).then(end.str.extract(STOPS_AT)).str.strip_chars(),
+                ),
+            ),
+        )
+
+    def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
+        names = ["broken", "cut_off"] if self.cut_off else ["broken"]
+        return unless_found(measures.select(found=pl.coalesce(names)), "found")
+
+
+def _plain(text: pl.Expr) -> pl.Expr:
+    return text.str.strip_chars().str.to_lowercase()

@@ -1,0 +1,69 @@
+"""`broken`: damage is told from short answers, code and texts that are about such marks."""
+
+import pytest
+from conftest import Reasons
+
+LONG = "It has been a long day for everybody in the village, and the rain did not stop"
+GIVEN = "The quick brown fox jumps over the lazy dog while the sun goes down behind the hills."
+
+RAIN = "비가 그치지 않았고 길은 멀었습니다. " * 4
+
+DAMAGED = [
+    ("Name a prime.", "N/A", 'the response says that there is none: "N/A"'),
+    ("Name a prime.", "<nooutput>", 'the response says that there is none: "nooutput"'),
+    ("소수는?", "해당 없음", 'the response says that there is none: "해당 없음"'),
+    ("Name a prime.", "...", "the response has no word in it"),
+    ("Name a prime.", "7<|endoftext|>", '"<|endoftext|>" is left of a template'),
+    ("Name a prime.", "7</s>", '"</s>" is left of a template'),
+    ("Name a prime.", "[INST] 7 [/INST]", '"[INST]" is left of a template'),
+    ("Name a prime.", "7\n\n### Instruction:\nAnother?", '"### Instruction:" is left of a template'),
+    ("소수는?", "7\n### 응답: 11", '"### 응답:" is left of a template'),
+    ("Name a prime.", "The prime is {output}", '"{output}" is left of a template'),
+    (
+        "Name a prime.",
+        "7\n\nInstruction: Name another prime.\nInput: none\nOutput: 11",
+        "another row stands within the response",
+    ),
+    (f"Translate: {GIVEN}\n\n{GIVEN}", "Bonjour.", "the input stands in the instruction already"),
+    (GIVEN, f" {GIVEN.upper()} ", "the response is the prompt again"),
+    ("Tell me more.", f"{LONG} and", 'the response is cut off: it ends in "and"'),
+    ("Tell me more.", f"{LONG}. Dear Ann, thank you for your", 'the response is cut off: it ends in "your"'),
+    ("더 말해 줘", f"{RAIN}그래서 사람들은 우산을", 'the response is cut off: it ends in "산을"'),
+    ("Write code.", "```python\nprint(1)", "the response is cut off: a code block is left open"),
+]  # fmt: skip
+SOUND = [
+    ("Capital of France?", "Paris"),
+    ("True or false?", "None"),
+    ("수도는?", "서울"),
+    ("Which word comes first?", "the"),
+    ("Is there a vitamin for that?", "Yes, vitamin A"),
+    ("What does <|endoftext|> mean?", "<|endoftext|> marks the end of a text."),
+    ("How do I strike out text in HTML?", "Use <s>text</s> around it."),
+    ("Write a format string.", 'print(f"{output} rows")'),
+    ("Close a letter.", f"{LONG}.\n\nWith gratitude,"),
+    ("List three fruits", "apple, pear, plum"),
+    ("Write code.", "```python\nprint(1)\n```"),
+    (f"Go on:\n```\n{GIVEN}", "print(2)\n```"),
+    ("Fix it.\n\nHe go.", "He goes."),
+    ("Repeat: hello", "hello"),
+    ("더 말해 줘", RAIN),
+    ("What is a heading?", "A line such as # Title"),
+]
+
+
+def test_damage_is_told_from_what_is_meant(reasons: Reasons) -> None:
+    said = reasons([(prompt, response) for prompt, response, _ in DAMAGED] + SOUND, "broken")
+    assert said == [reason for *_, reason in DAMAGED] + [None] * len(SOUND)
+
+
+def test_cut_off_responses_stay_where_that_is_wanted(reasons: Reasons) -> None:
+    rows = [("Write code.", "```python\nprint(1)"), ("Name a prime.", "N/A"), ("Name a prime.", "7")]
+    assert reasons(rows, {"broken": {"cut_off": False}}) == [None, DAMAGED[0][2], None]
+
+
+@pytest.mark.parametrize("around", ["  {}\n", "{}\n\n", "\n{}  "])
+def test_white_space_around_a_row_changes_nothing(reasons: Reasons, around: str) -> None:
+    rows = [(prompt, response) for prompt, response, _ in DAMAGED] + SOUND
+    assert reasons([(prompt, around.format(response)) for prompt, response in rows], "broken") == reasons(
+        rows, "broken"
+    )
