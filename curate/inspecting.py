@@ -15,6 +15,7 @@ import polars as pl
 
 from curate.duplicate_share import duplicate_share
 from curate.filtering import check_inputs, disk_faults, read_options
+from curate.languages import CODE
 from curate.measuring import Measures
 from curate.pool import Pool, make_work_dir, read_pool
 from curate.recipe import load_recipe
@@ -23,19 +24,6 @@ from curate.seeded import shuffled_rank
 from curate.working import Working
 
 EXAMPLES = 3
-
-SCRIPTS = {
-    "Korean": (r"\p{Hangul}", 3),
-    "Japanese": (r"[\p{Hiragana}\p{Katakana}]", 6),
-    "Chinese": (r"\p{Han}", 3),
-    "Cyrillic": (r"\p{Cyrillic}", 1),
-    "Arabic": (r"\p{Arabic}", 1),
-    "Latin": (r"\p{Latin}", 1),
-}
-"""Scripts, which tell languages apart without a model (Latin stands for English and its neighbours), and how many
-Latin letters one of theirs is worth; kana weigh more, since most letters of Japanese are Han."""
-
-CODE = r"(?m)^```|^\s*(def |class |import |from \w+ import |#include|function |const |let |var |SELECT |public )"
 
 
 @dataclass(frozen=True)
@@ -94,7 +82,8 @@ def inspect(
     with disk_faults(work):
         pool = read_pool(files, work, read_options(format, map, max_line, limit), working=working)
         defects, duplicates, tokens = _defects(pool, working)
-        lengths, languages, with_code = _texts(pool)
+        lengths, with_code = _texts(pool)
+        languages = _languages(pool)
         near_duplicates, looked_for = duplicate_share(pool, seed, working)
     return Inspection(
         records=pool.records,
@@ -116,7 +105,7 @@ def inspect(
 
 
 def _defects(pool: Pool, working: Working) -> tuple[dict[str, int], int, int]:
-    """Rows per reason (numbers in it left out), exact copies, and estimated tokens of prompts and responses."""
+    """Rows per reason (its numbers and quotations left out), exact copies, and estimated tokens of all texts."""
     everyone = np.ones(len(pool), dtype=np.bool_)
     counts: dict[str, int] = {}
     duplicates = 0
@@ -127,34 +116,35 @@ def _defects(pool: Pool, working: Working) -> tuple[dict[str, int], int, int]:
         if step.filter_name == "exact-dup":
             duplicates = len(dropped)
             continue
-        for reason, count in dropped.group_by(pl.col("reason").str.replace_all(r"\d+", "N")).len().iter_rows():
+        kind = pl.col("reason").str.replace_all(r"\d+(\.\d+)?", "N").str.replace_all('"[^"]*"', '"…"')
+        for reason, count in dropped.group_by(kind).len().iter_rows():
             counts[f"{step.name}: {reason}"] = count
     both = load_recipe("longest", settings=["length.of=both"]).steps[0]
     measures = Measures(both, pool)
     measures.compute(everyone, working)
     tokens = int(measures.load(everyone, ["tokens"])["tokens"].sum())
-    return dict(sorted(counts.items(), key=lambda item: -item[1])), duplicates, tokens
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))), duplicates, tokens
 
 
-def _texts(pool: Pool) -> tuple[dict[str, Lengths], dict[str, int], int]:
+def _languages(pool: Pool) -> dict[str, int]:
+    """Rows by the language of the response, or else of the prompt, as the step `language` measured it."""
+    (step,) = (step for step in load_recipe("default").steps if step.filter_name == "language")
+    told = Measures(step, pool).load(np.ones(len(pool), dtype=np.bool_), ["asked", "answered"])
+    spoken = pl.coalesce(pl.col("answered").replace("code", None), "asked", "answered").fill_null("unknown")
+    counts = told.select(language=spoken).group_by("language").len().sort("len", "language", descending=[True, False])
+    return dict(counts.iter_rows())
+
+
+def _texts(pool: Pool) -> tuple[dict[str, Lengths], int]:
     chars: dict[str, list[pl.Series]] = {"prompt": [], "response": []}
-    languages: dict[str, int] = {}
     with_code = 0
     for frame in pool.batches(["prompt", "response"]):
         text = pl.concat_str(pl.col("prompt"), pl.col("response").fill_null(""), separator=" ").str.head(2000)
-        weights = frame.select(
-            (text.str.count_matches(pattern) * weight).alias(name) for name, (pattern, weight) in SCRIPTS.items()
-        )
-        most = pl.max_horizontal(pl.all())
-        ranked = [pl.when(most == 0).then(pl.lit("no letters"))]
-        ranked += [pl.when(pl.col(name) == most).then(pl.lit(name)) for name in SCRIPTS]
-        for name, count in weights.select(language=pl.coalesce(ranked)).group_by("language").len().iter_rows():
-            languages[name] = languages.get(name, 0) + count
-        with_code += frame.select((text.str.contains(CODE)).sum()).item()
+        with_code += frame.select(text.str.contains(CODE).sum()).item()
         for side, parts in chars.items():
             parts.append(frame[side].drop_nulls().str.len_chars())
     lengths = {side: _lengths(pl.concat(parts)) for side, parts in chars.items()}
-    return lengths, dict(sorted(languages.items(), key=lambda item: -item[1])), with_code
+    return lengths, with_code
 
 
 def _lengths(values: pl.Series) -> Lengths:

@@ -21,18 +21,21 @@ MARKS = (
     r"\{(?:instruction|input|output|response|completion|prompt)\}\s*$)"
 )
 """What templates and tokenizers put around a text, and slots that nobody filled."""
+INPUT = r"(?:^|[\n.?!] ?)(?:#+ ?)?(?:Input|입력) ?: ?\S"
+"""A field of another template; two of them are examples."""
+SLOTS = r"(?i)(\{\{ ?\p{L}[\p{L}\d_ ]* ?\}\}|\[insert [^\]\n]{2,40}\])"
 ANOTHER_ROW = (
     r"(?:^|\n)((?:Instruction|Task|명령어|지시)(?: ?\d{1,3})?: ?\S[^\n]{5,}\n(?:[^\n]*\n){0,5}?"
     r"(?:Output|Response|출력|응답)(?: ?\d{1,3})?:)"
 )
 STOPS_AT = (
-    r"((?:[^\n]{30},| (?:the|and|or|because|its|their|your|my|our|whose|such as|including|e\.g\.|i\.e\.)|"
+    r"((?:[^\n]{30},| (?:the|and|or|because|its|their|your|my|our|whose|such as|including|than|e\.g\.|i\.e\.)|"
     r"\p{Hangul}(?:을|를|에서는)| (?:그리고|하지만|그러나|또한|및|또는)))$"
 )
 """Ends of texts after which something must follow, in English and Korean."""
 
-LONG = 60
-"""Characters from which a response can be cut off, and an input or a prompt found again: shorter ones may be meant."""
+LONG, FEW = 60, 12
+"""Characters from which a response can be cut off and an input be found again; and a prompt. Shorter may be meant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +56,14 @@ class Broken:
         marks = response.str.extract(MARKS).str.strip_chars()
         parts = prompt.str.splitn("\n\n", 2).struct
         instruction, given = parts.field("field_0"), parts.field("field_1")
-        merged = (given.str.len_chars() >= LONG) & instruction.str.contains(given, literal=True)
-        echo = (prompt.str.len_chars() >= LONG) & (_plain(prompt) == _plain(response))
+        twice = (given.str.len_chars() >= LONG) & instruction.str.contains(given, literal=True)
+        merged = (prompt.str.count_matches(INPUT) == 1) & ~prompt.str.contains("(?i)example|예시|예:|예제")
+        echo = (prompt.str.len_chars() >= FEW) & (_plain(prompt) == _plain(response))
+        untranslated = instruction.str.contains("(?i)translat|번역") & (_plain(given) == _plain(response))
+        slots = response.str.extract(SLOTS)
+        meant = prompt.str.contains(
+            "(?i)template|placeholder|fill in|letter|e-?mail|템플릿|양식|빈칸|편지|메일"
+        ) | response.str.contains("[<`%]")
         is_long = response.str.len_chars() >= LONG
         fences = response.str.count_matches(r"(?m)^[ \t]*```")
         open_fence = (fences % 2 == 1) & ~end.str.ends_with("```")  # else it goes on with a block of the prompt
@@ -64,8 +73,11 @@ class Broken:
                 pl.format('"{}" is left of a template', pl.when(~prompt.str.contains(marks, literal=True)).then(marks)),
                 pl.when(start.str.contains(r"^[\s.…·_*#-]+$")).then(pl.lit("the response has no word in it")),
                 pl.when(response.str.contains(ANOTHER_ROW)).then(pl.lit("another row stands within the response")),
-                pl.when(merged).then(pl.lit("the input stands in the instruction already")),
+                pl.when(twice).then(pl.lit("the input stands in the instruction already")),
+                pl.when(merged).then(pl.lit("the input is merged into the instruction")),
                 pl.when(echo).then(pl.lit("the response is the prompt again")),
+                pl.when(untranslated).then(pl.lit("the response is the input again, not translated")),
+                pl.format('"{}" was never filled in', pl.when(~meant).then(slots)),
             ),
             cut_off=pl.coalesce(
                 pl.when(open_fence).then(pl.lit("the response is cut off: a code block is left open")),
@@ -82,4 +94,4 @@ class Broken:
 
 
 def _plain(text: pl.Expr) -> pl.Expr:
-    return text.str.strip_chars().str.to_lowercase()
+    return text.str.strip_chars(" \t\r\n.?!\"'").str.to_lowercase()

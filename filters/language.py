@@ -37,7 +37,7 @@ FEW = 12
 """Letters of the answer's script in the prompt from which the prompt is in two languages, and says nothing."""
 
 
-SYLLABIC = ("ko", "ja", "zh")
+SYLLABIC = ["ko", "ja", "zh"]
 
 SENTENCE = 60
 """Characters of a response, which ends as a sentence does, from which two languages of one script are told apart."""
@@ -59,22 +59,19 @@ class Language:
     """Drop responses in another language than the prompt, unless the prompt speaks of a language or of translating."""
 
     def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
-        asked, answered = languages(rows["prompt"]), languages(rows["response"])
-        told = rows.select(
-            elsewhere=pl.col("prompt").str.contains_any(list(ANOTHER_ASKED_FOR), ascii_case_insensitive=True)
-        )
-        of_syllables = answered["language"].is_in(list(SYLLABIC)).fill_null(False)
-        asked_so = asked["language"].is_in(list(SYLLABIC)).fill_null(False)
-        beside = pl.select(pl.when(of_syllables).then(asked["syllables"]).otherwise(asked["latin"])).to_series()
-        alphabets = ~(of_syllables | asked_so)  # two of one script are told apart only in whole sentences
-        sentences = (
-            rows["response"].str.tail(3).str.contains("[.!?…]") & (rows["response"].str.len_chars() >= SENTENCE)
-        ).fill_null(False)
+        asked, answered = (languages(rows[side]) for side in self.reads)
+        prompt, response = rows["prompt"], rows["response"].fill_null("")
+        wanted_elsewhere = prompt.str.contains_any(list(ANOTHER_ASKED_FOR), ascii_case_insensitive=True)
+        asked_so, answered_so = (told["language"].is_in(SYLLABIC).fill_null(False) for told in (asked, answered))
+        of_that_script = asked["latin"].zip_with(~answered_so, asked["syllables"])
+        sentence = (response.str.len_chars() >= SENTENCE) & response.str.tail(3).str.contains("[.!?…]")
+        both_alphabets = ~asked_so & ~answered_so
+        guess = (both_alphabets & ~sentence) | (~both_alphabets & (of_that_script >= FEW))
         return pl.DataFrame(
             {
                 "asked": asked["language"],
                 "answered": answered["language"],
-                "may_differ": told["elsewhere"] | (beside >= FEW) & ~alphabets | alphabets & ~sentences,
+                "may_differ": wanted_elsewhere | guess,
             }
         )
 

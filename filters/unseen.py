@@ -11,7 +11,7 @@ from curate.pool import Pool
 from curate.protocol import unless_found
 
 _PICTURE = r"(?:image|picture|photo|photograph|figure|screenshot|diagram|video|audio|recording)"
-_FILE = rf"(?:{_PICTURE}|file|document|spreadsheet|pdf|attachment)"
+_FILE = rf"(?:{_PICTURE}|file|document|spreadsheet|pdf|attachment|script|map|chart|graph|table|report|log|data|code)"
 _TEXT = (
     r"(?:article|passage|paragraph|text|sentence|sentences|story|poem|e-?mail|review|tweet|table|data ?set|data|list|"
     r"words|numbers|code|snippet|function|program|document|excerpt|essay|quote|conversation|dialogue|document)"
@@ -20,11 +20,14 @@ SHOWN = (
     rf"(?i)(?-u:\b)((?:in|from|of|at|with|on|to|describe|see|use|using|view) (?:the|this|that) (?:attached|enclosed|"
     rf"uploaded|following|given|provided|above|below) {_PICTURE}|(?:the|this) {_PICTURE} (?:above|below|attached|"
     rf"shown here|provided)|(?:the|this|an?) (?:attached|enclosed|uploaded) {_FILE}|"
-    rf"what (?:is|do you see) in (?:the|this) {_PICTURE}\?|(?:describe|caption) (?:the|this) {_PICTURE}(?-u:\b))"
+    rf"what (?:is|do you see) in (?:the|this) {_PICTURE}\?|(?:describe|caption) (?:the|this) {_PICTURE}(?-u:\b)|"
+    rf"(?:is|in|of) this (?:painting|photo|photograph|image|screenshot)(?-u:\b)|"
+    rf"(?:at|from|in|open|visit) (?:the|this) (?:link|url)(?-u:\b)|"
+    rf"(?:the|this) (?:table|chart|graph|map|figure) (?:below|above)|the (?:following|below) (?:table|chart|graph|map))"
 )
 SHOWN_KOREAN = (
-    r"((?:첨부(?:된|한|하신)?|다음|아래|위)의? ?(?:이미지|사진|그림|동영상|영상|음성|파일|스크린샷)"
-    r"(?:에서|을|를|에|은|는|이|가|의)?|"
+    r"(첨부(?:된|한|하신) ?\p{Hangul}{1,6}(?: 파일)?|(?:첨부|다음|아래|위)의? ?(?:이미지|사진|그림|동영상|영상|"
+    r"음성|파일|스크린샷)(?:에서|을|를|에|은|는|이|가|의)?|"
     r"이 (?:이미지|사진|그림)(?:을|를|에서|은|는|에))"
 )
 ANNOUNCED = (
@@ -48,8 +51,11 @@ EARLIER_KOREAN = (
 ANSWER_SEES = (
     rf"(?i)(?-u:\b)(as (?:you can see|can be seen|shown|seen|depicted|illustrated) in the (?:attached |above )?"
     rf"(?:{_PICTURE}|table|chart|graph)(?: (?:above|below))?|"
-    rf"(?:see|refer to) the (?:attached|above|below) {_PICTURE})(?-u:\b)"
+    rf"(?:see|refer to) the (?:attached|above|below) {_PICTURE}|"
+    rf"(?:article|page|{_FILE}) (?:that )?you (?:have )?(?:linked(?: to)?|attached|uploaded))(?-u:\b)"
 )
+ANSWER_SEES_KOREAN = r"(첨부(?:하신|해 ?주신|된) ?\p{Hangul}{1,6})"
+
 HELD = r"(?i)https?://|www\.|!\[|<img|```|data:image"
 """Where one of these stands, what is spoken of may be there."""
 
@@ -69,13 +75,16 @@ class Unseen:
         turns = pl.col("messages").list.len()
         alone = (turns <= 2) & ~pl.col("messages").list.first().struct.field("extra").is_not_null().fill_null(False)
         shown = pl.coalesce(prompt.str.extract(SHOWN), prompt.str.extract(SHOWN_KOREAN))
+        in_lines = prompt.str.contains("[\n|]")  # a table or a text may be there
         announced = pl.coalesce(prompt.str.extract(ANNOUNCED), prompt.str.extract(ANNOUNCED_KOREAN))
         earlier = pl.coalesce(prompt.str.extract(EARLIER), prompt.str.extract(EARLIER_KOREAN))
-        sees = response.str.extract(ANSWER_SEES)
+        sees = pl.coalesce(response.str.extract(ANSWER_SEES), response.str.extract(ANSWER_SEES_KOREAN))
         said = (
-            pl.when(shown.is_not_null())
+            pl.when(
+                shown.is_not_null() & ~(in_lines & shown.str.contains("(?i)table|chart|graph|map|figure|code|data|표"))
+            )
             .then(pl.format('the prompt speaks of "{}", which is not there', shown))
-            .when(announced.is_not_null() & ~prompt.str.contains("\n"))
+            .when(announced.is_not_null() & ~in_lines)
             .then(pl.format('the prompt announces "{}" and ends', announced))
             .when(earlier.is_not_null())
             .then(pl.format('the prompt recalls "{}", of which there is nothing', earlier))

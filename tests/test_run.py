@@ -24,6 +24,7 @@ RAW = """\
 not json
 {"messages": [{"role": "user", "content": "hi"}, {"role": "user", "content": "again"}]}
 {"instruction": "Last?", "output": "Yes, without a newline."}"""
+BASIC = ("length", "turns", "exact-dup")
 KEPT = ['{"instruction": "Name a prime.", "output": "7"}', '{"instruction": "수도는?"', '{"instruction": "Last?"']
 
 
@@ -37,7 +38,7 @@ def raw(here: Path) -> list[str]:
 def test_the_sums_hold_and_kept_lines_come_out_byte_for_byte_in_order(
     here: Path, raw: list[str], filtered: Any
 ) -> None:
-    result = filtered(None, recipe="default")
+    result = filtered(None, *BASIC)
     s = result.summary
     assert (s.records, s.rows_in, s.rejected, s.kept, s.dropped) == (7, 6, 1, 3, 3)
     assert [(step.step, step.reached, step.dropped) for step in s.by_step] == [
@@ -50,7 +51,7 @@ def test_the_sums_hold_and_kept_lines_come_out_byte_for_byte_in_order(
 
 
 def test_a_dropped_line_is_the_record_and_why(here: Path, raw: list[str], filtered: Any) -> None:
-    result = filtered(None, recipe="default")
+    result = filtered(None, *BASIC)
     lines = (result.run.path / "dropped.jsonl").read_text().splitlines()
     said = {
         1: {"row": 1, "step": "exact-dup", "reason": "same prompt and response as row:0", "rival": "row:0"},
@@ -64,7 +65,7 @@ def test_a_dropped_line_is_the_record_and_why(here: Path, raw: list[str], filter
 
 
 def test_dropped_rows_can_be_an_input_again(here: Path, raw: list[str], filtered: Any) -> None:
-    first = filtered(None, recipe="default")
+    first = filtered(None, *BASIC)
     (here / "again.jsonl").write_bytes((first.run.path / "dropped.jsonl").read_bytes())
     again = curate.filter("again.jsonl", "again-curated.jsonl", recipe="default")
     assert again.kept["prompt"].to_list() == ["name a  PRIME."]
@@ -81,7 +82,7 @@ def test_dropped_rows_can_be_an_input_again(here: Path, raw: list[str], filtered
 def test_a_record_that_could_not_be_read_is_told_with_file_line_and_cause(
     here: Path, raw: list[str], filtered: Any
 ) -> None:
-    result = filtered(None, recipe="default")
+    result = filtered(None, *BASIC)
     (record,) = map(json.loads, (result.run.path / "rejected.jsonl").read_text().splitlines())
     assert (record["source"], record["line"], record["head"]) == ("raw.jsonl", 6, "not json")
     assert "JSON" in record["cause"]
@@ -296,7 +297,7 @@ def test_a_source_that_changed_meanwhile_is_named(here: Path, cli: Any, filtered
 
 @pytest.mark.parametrize("what", ["row:1", "raw.jsonl:2", "./raw.jsonl:2", "{here}/raw.jsonl:2", "ID", "ID8"])
 def test_why_takes_every_name_of_a_row(here: Path, cli: Any, raw: list[str], filtered: Any, what: str) -> None:
-    result = filtered(None, recipe="default")
+    result = filtered(None, *BASIC)
     known = result.dropped.filter(row=1)["id"][0]
     what = what.replace("{here}", str(here)).replace("ID8", known[:8]).replace("ID", known)
     (explained,) = json.loads(cli("why", what, "--json").out)
@@ -316,7 +317,7 @@ def test_why_takes_every_name_of_a_row(here: Path, cli: Any, raw: list[str], fil
 
 
 def test_why_reads_well(cli: Any, raw: list[str], filtered: Any) -> None:
-    result = filtered(None, recipe="default")
+    result = filtered(None, *BASIC)
     known = result.dropped.filter(row=1)["id"][0]
     assert (
         cli("why", "row:1").out
@@ -365,7 +366,7 @@ def test_why_names_all_rows_with_an_id_and_takes_a_name_given_twice(here: Path, 
     ],
 )
 def test_why_says_what_it_can_not_find(cli: Any, raw: list[str], filtered: Any, what: str, message: str) -> None:
-    filtered(None, recipe="default")
+    filtered(None, *BASIC)
     assert f"error: {message}" in cli("why", what, status=2).err
 
 
@@ -415,7 +416,7 @@ def test_runs_are_listed_and_cleaned_and_outputs_stay(here: Path, cli: Any, raw:
 
 
 def test_clean_asks_first(here: Path, cli: Any, raw: list[str], filtered: Any, monkeypatch: Any) -> None:
-    filtered(None, recipe="default")
+    filtered(None, *BASIC)
     monkeypatch.setattr("builtins.input", lambda *_: "n")
     import io
 
@@ -425,7 +426,7 @@ def test_clean_asks_first(here: Path, cli: Any, raw: list[str], filtered: Any, m
 
 
 def test_the_same_command_again_makes_a_run_of_its_own_that_measures_nothing(raw: list[str], filtered: Any) -> None:
-    first, again = filtered(None, recipe="default"), filtered(None, recipe="default")
+    first, again = filtered(None, *BASIC), filtered(None, *BASIC)
     assert first.run.name != again.run.name
     assert first.run.name[-4:] == again.run.name[-4:]
     assert [step.measured for step in again.summary.by_step] == [0, 0, 0]
@@ -507,7 +508,7 @@ def test_the_card_tells_sources_sums_steps_and_hashes(here: Path, raw: list[str]
 
 
 def test_a_result_gives_frames_and_a_dataset(raw: list[str], filtered: Any) -> None:
-    result = filtered(None, recipe="default")
+    result = filtered(None, *BASIC)
     assert result.kept.select("row", "source", "line", "prompt", "response").rows() == [
         (0, "raw.jsonl", 1, "Name a prime.", "7"),
         (3, "raw.jsonl", 5, "수도는?", "서울"),
@@ -521,7 +522,7 @@ def test_a_result_gives_frames_and_a_dataset(raw: list[str], filtered: Any) -> N
 
 
 def test_run_json_says_what_ran(here: Path, raw: list[str], filtered: Any) -> None:
-    facts = orjson.loads((filtered(None, recipe="default", seed=5).run.path / "run.json").read_bytes())
+    facts = orjson.loads((filtered(None, *BASIC, seed=5).run.path / "run.json").read_bytes())
     assert (facts["status"], facts["seed"], facts["version"]) == ("done", 5, curate.__version__)
     assert facts["filter_versions"] == {"length": 1, "turns": 1, "exact-dup": 1}
     assert facts["inputs"][0]["name"] == "raw.jsonl"

@@ -53,7 +53,7 @@ def _show(found: Any) -> None:
     for side, n in found.lengths.items():
         cells = f"{n.min:9,.0f}{n.q25:9,.0f}{n.median:9,.0f}{n.q75:9,.0f}{n.max:11,.0f}{n.mean:10,.1f}"
         click.echo(f"  {side:10}{cells}")
-    click.echo("\nlanguages, by script:")
+    click.echo("\nlanguages of the responses:")
     for name, count in found.languages.items():
         click.echo(f"  {name:12}{count:9,}  {count / found.rows:6.1%}")
     click.echo(f"  {'with code':12}{found.with_code:9,}  {found.with_code / found.rows:6.1%}")

@@ -8,6 +8,14 @@ MISSING = [
     ("Describe the image below.", "A cat on a mat.", 'the prompt speaks of "Describe the image", which is not there'),
     ("What is in this picture?", "A cat.", 'the prompt speaks of "What is in this picture?", which is not there'),
     ("Fix the attached spreadsheet.", "Done.", 'the prompt speaks of "the attached spreadsheet", which is not there'),
+    ("What style is this painting?", "Baroque.", 'the prompt speaks of "is this painting", which is not there'),
+    ("Read the article at the link.", "I did.", 'the prompt speaks of "at the link", which is not there'),
+    (
+        "According to the table below, who won?",
+        "Ann.",
+        'the prompt speaks of "the table below", which is not there',
+    ),
+    ("첨부한 엑셀 파일을 봐 줘.", "네.", 'the prompt speaks of "첨부한 엑셀 파일", which is not there'),
     ("첨부된 파일을 요약해 줘.", "네.", 'the prompt speaks of "첨부된 파일을", which is not there'),
     ("아래 사진에서 무엇이 보이나요?", "고양이요.", 'the prompt speaks of "아래 사진에서", which is not there'),
     ("Summarize the following article.", "It is long.", 'the prompt announces "the following article" and ends'),
@@ -26,6 +34,8 @@ MISSING = [
     ),
 ]
 THERE = [
+    ("According to the table below, which is a prime?\n\n| n |\n| 7 |", "7"),
+    ("What is a link?", "A pointer."),
     ("Summarize the following article.\n\nPrimes are numbers that ...", "Primes."),
     ('Correct the following sentence: "He go."', "He goes."),
     ("Summarize the following text (Primes are numbers)", "Primes."),
