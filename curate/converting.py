@@ -17,6 +17,7 @@ from curate.filtering import disk_faults, read_options
 from curate.formats.lines import Lines, Unread, joined_lines, read_lines
 from curate.formats.sources import Source, sources_of
 from curate.formats.writing import check_output, texts, write_lines
+from curate.personal import redacted
 from curate.pool import ReadOptions
 from curate.records import UnreadableRecord, parse, to_json
 from curate.rendering import TARGETS, record_of
@@ -44,13 +45,15 @@ def convert(
     map: Mapping[str, str] | None = None,
     max_line: int | None = None,
     limit: int | None = None,
+    redact: bool = False,
     work_dir: str | os.PathLike[str] = ".curate",
     working: Working | None = None,
 ) -> Converted:
     """Write the rows of `inputs` in the shape `to`: alpaca, messages, sharegpt, prompt-completion, preference or text.
 
     A record that can't be read, or has no such shape, goes to `OUTPUT.rejected.jsonl` with file, line and cause, and
-    stops nothing. Raises InputError where no row could be converted.
+    stops nothing. With `redact` e-mail addresses, phone numbers, cards and resident numbers are replaced by [EMAIL] and
+    the like, in every text of a record. Raises InputError where no row could be converted.
     """
     if to not in TARGETS:
         raise UsageError(f"no shape is called {to}", f"known: {', '.join(TARGETS)}")
@@ -61,7 +64,7 @@ def convert(
     rejected = out.with_name(f"{out.name}.rejected.jsonl")
     spool = Path(work_dir) / "pools"
     with disk_faults(out.absolute().parent):
-        conversion = _Conversion(sources_of(files, spool), to, options, working)
+        conversion = _Conversion(sources_of(files, spool), to, options, redact, working)
         with whole_file(rejected) as file:
             write_lines(out, lambda: conversion.lines(file))
         if not conversion.failed:
@@ -74,6 +77,10 @@ def convert(
             f"{conversion.failed:,} of {conversion.records:,} records could not be converted, see {rejected}; "
             f"the first is {conversion.first}"
         )
+    if redact:
+        working.notice(
+            f"{conversion.redacted:,} addresses, numbers and cards redacted; look at the result all the same"
+        )
     if conversion.left_out:
         working.notice(f"{conversion.left_out:,} rejected answers are left out: {to} has no place for them")
     return Converted(conversion.records, conversion.rows, out, rejected if conversion.failed else None)
@@ -82,9 +89,9 @@ def convert(
 class _Conversion:
     """Lines of the target shape, and what was counted the first time they were given."""
 
-    def __init__(self, sources: list[Source], to: str, options: ReadOptions, working: Working) -> None:
-        self.sources, self.to, self.options, self.working = sources, to, options, working
-        self.records = self.rows = self.failed = self.left_out = 0
+    def __init__(self, sources: list[Source], to: str, options: ReadOptions, redact: bool, working: Working) -> None:
+        self.sources, self.to, self.options, self.redact, self.working = sources, to, options, redact, working
+        self.records = self.rows = self.failed = self.left_out = self.redacted = 0
         self.first = ""
         self._counted = False
 
@@ -127,7 +134,11 @@ class _Conversion:
         for text, line in zip(texts(block), block.numbers.tolist(), strict=True):
             try:
                 for row in read_record(parse(text), self.options.reading):
-                    done.append(to_json(record_of(row, self.to)).encode())
+                    record = record_of(row, self.to)
+                    if self.redact:
+                        record, count = redacted(record)
+                        self.redacted += 0 if self._counted else count
+                    done.append(to_json(record).encode())
                     self.left_out += row.rejected is not None and self.to != "preference" and not self._counted
             except UnreadableRecord as error:
                 unread.append(Unread(line, str(error)))

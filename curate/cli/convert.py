@@ -13,8 +13,9 @@ TARGETS = ("alpaca", "messages", "sharegpt", "prompt-completion", "preference", 
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
 @click.option("-o", "--output", required=True, help="The ending decides the format.")
 @click.option("--to", type=click.Choice(TARGETS), required=True, help="The shape to write.")
+@click.option("--redact", is_flag=True, help="Replace addresses, phone, card and resident numbers, as by [EMAIL].")
 @with_options(SHAPE_OPTIONS, WORK_DIR)
-def command(inputs: tuple[str, ...], output: str, to: str, work_dir: str, **reading: Any) -> None:
+def command(inputs: tuple[str, ...], output: str, to: str, redact: bool, work_dir: str, **reading: Any) -> None:
     """Write rows in another shape; what a record holds besides is carried along.
 
     `text` is Alpaca's `### Instruction:` rendering, in Korean where the row is.
@@ -32,6 +33,7 @@ def command(inputs: tuple[str, ...], output: str, to: str, work_dir: str, **read
             map=dict(reading["map_"]),
             max_line=reading["max_line"],
             limit=reading["limit"],
+            redact=redact,
             work_dir=work_dir,
             working=working,
         )

@@ -269,7 +269,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_curate_toml_of_a_parent(
     assert recipe() == "length+exact-dup+keep-top"
     monkeypatch.setenv("CURATE_FILTER_RECIPE", "random")
     assert recipe() == "sample"
-    assert recipe("--recipe", "default") .startswith("length+turns+")
+    assert recipe("--recipe", "default").startswith("length+turns+")
     monkeypatch.setenv("CURATE_FILTER_SET", "sample.n=2")
     monkeypatch.setenv("CURATE_FILTER_FORMAT", "alpaca")
     assert json.loads(cli("filter", "../raw.jsonl", "--json").out)["kept"] == 2
