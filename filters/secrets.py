@@ -114,7 +114,8 @@ def _is_real(secret: str) -> bool:
 @cache
 def _forms() -> list[tuple[str, re.Pattern[str], Callable[[str], bool]]]:
     """Kind and form of each secret, and what else tells a sound one."""
-    forms = [(kind, re.compile(form), bool) for kind, form in MORE.items()]
+    sound: Callable[[str], bool] = bool
+    forms = [(kind, re.compile(form), sound) for kind, form in MORE.items()]
     for name, detector_class in DETECTORS.items():
         detector = getattr(import_module(f"detect_secrets.plugins.{name}"), detector_class)()
         is_sound = getattr(detector, "is_formally_valid", bool)

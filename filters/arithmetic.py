@@ -1,0 +1,143 @@
+"""Drop a row whose response states a computation that is wrong.
+
+"48 × 7 = 326"  is dropped: `48 × 7 = 326, but it is 336`; "22 / 7 = 3.14" is right to the digits it states.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+import polars as pl
+
+from curate.pool import Pool
+from curate.protocol import unless_found
+
+MAY_COMPUTE = r"[0-9)] ?[-+*/×÷x^] ?\$?[(0-9][0-9.,()+*/×÷x^$ -]*=\s*[-$(]?[0-9]"
+FENCED = r"(?s)```.*?(?:```|$)"
+_RUN = re.compile(r"[$\d(][\d.,+\-*/×÷x^()=$ ]{4,200}")
+_TOKEN = re.compile(r"\$?(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)|(\*\*|[-+*/×÷^()]|x(?= ?[\d($]))|\s+")
+_ANOTHER_SYSTEM = re.compile(r"(?i)\bmod|\bbase\b|binary|hexadecimal|octal|≡|진법|진수|나머지|approx|약 ")
+_GOES_BEFORE = tuple("+-*/×÷^%:.,)]}_'\"")
+_LETTER_BEFORE, _GOES_AFTER = re.compile(r"[A-Za-z0-9\\]"), re.compile(r"[A-Za-z\\%:_^]")
+"""What makes a run of numbers a part of something else: of "a + 2 * 3 = 9", of "9 = 3y"."""
+_OPERATION = re.compile(r"\d\)? ?[-+*/×÷x^]")
+_PLAIN = re.compile(r"-?[\d.,]+")
+LARGEST_POWER, LONGEST = 64, 40
+"""Bounds of an exponent, and of the parts of a computation that is worked out: "9^9^9^9" is left alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arithmetic:
+    """Computations in the response, as "12 * 7 = 84", worked out exactly; a result may be rounded or cut off.
+
+    Code blocks, equations with letters, other bases and remainders are left alone, and so is what the prompt states
+    itself.
+    """
+
+    per_row = True
+    reads = ("prompt", "response")
+
+    def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
+        prose = rows["response"].fill_null("").str.replace_all(FENCED, " ")
+        may = prose.str.contains(MAY_COMPUTE).arg_true()
+        pairs = zip(prose.gather(may), rows["prompt"].gather(may), strict=True)
+        said = pl.Series([next(_wrong(text, prompt), None) for text, prompt in pairs], dtype=pl.String)
+        nothing = pl.Series("wrong", [None], dtype=pl.String).new_from_index(0, len(rows))
+        return nothing.scatter(may, said).to_frame()
+
+    def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
+        return unless_found(measures, "wrong")
+
+
+def _wrong(text: str, prompt: str) -> Iterator[str]:
+    """Each computation of a text that is wrong, with what it comes to."""
+    for line in text.splitlines():
+        if "=" not in line or _ANOTHER_SYSTEM.search(line):
+            continue
+        for run in _RUN.finditer(line):
+            before, after = line[: run.start()], line[run.end() :]
+            if before.rstrip().endswith(_GOES_BEFORE) or _LETTER_BEFORE.search(before[-1:]):
+                continue
+            parts = [part.strip(" $,").rstrip(".") for part in run[0].split("=")]
+            if (_GOES_AFTER.match(after) and run[0][-1] != " ") or after.lstrip().startswith("cent"):
+                parts.pop()
+            for left, right in pairwise(parts):
+                a, b = _value(left), _value(right)
+                computed = _OPERATION.search(left) or _OPERATION.search(right)
+                if a is None or b is None or not computed or f"{left} = {right}" in prompt:
+                    continue
+                if not _agree(a, b, left, right):
+                    yield f"{left} = {right}, but it is {_shown(b if _PLAIN.fullmatch(left) else a)}"
+
+
+def _agree(a: Fraction, b: Fraction, left: str, right: str) -> bool:
+    """Whether two sides are equal, to the digits that the one that is a plain number states."""
+    if a == b:
+        return True
+    for text, stated, exact in ((right, b, a), (left, a, b)):
+        if _PLAIN.fullmatch(text):
+            digits = len(text.partition(".")[2])
+            return abs(stated - exact) < Fraction(1, 10**digits)
+    return abs(a - b) <= abs(a) / 100  # both are worked out of rounded numbers
+
+
+def _shown(value: Fraction) -> str:
+    return f"{value.numerator:,}" if value.denominator == 1 else f"{float(value):,.6g}"
+
+
+def _value(text: str) -> Fraction | None:
+    """What an expression of + - * / ^ and brackets comes to; None: it is none, or too large."""
+    tokens: list[Fraction | str] = []
+    at = 0
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        if found is None or len(tokens) > LONGEST:
+            return None
+        if found[1]:
+            tokens.append(Fraction(found[1].replace(",", "")))
+        elif found[2]:
+            tokens.append({"**": "^", "×": "*", "x": "*", "÷": "/"}.get(found[2], found[2]))
+        at = found.end()
+    try:
+        value, rest = _sum(tokens)
+    except (ZeroDivisionError, ValueError, IndexError):
+        return None
+    return value if not rest else None
+
+
+def _sum(tokens: list[Fraction | str]) -> tuple[Fraction, list[Fraction | str]]:
+    value, tokens = _product(tokens)
+    while tokens and tokens[0] in ("+", "-"):
+        more, rest = _product(tokens[1:])
+        value, tokens = value + more if tokens[0] == "+" else value - more, rest
+    return value, tokens
+
+
+def _product(tokens: list[Fraction | str]) -> tuple[Fraction, list[Fraction | str]]:
+    value, tokens = _power(tokens)
+    while tokens and tokens[0] in ("*", "/"):
+        more, rest = _power(tokens[1:])
+        value, tokens = value * more if tokens[0] == "*" else value / more, rest
+    return value, tokens
+
+
+def _power(tokens: list[Fraction | str]) -> tuple[Fraction, list[Fraction | str]]:
+    sign, tokens = (-1, tokens[1:]) if tokens[0] == "-" else (1, tokens)
+    head, rest = tokens[0], tokens[1:]
+    if head == "(":
+        value, rest = _sum(rest)
+        if rest[0] != ")":
+            raise ValueError("a bracket is open")
+        rest = rest[1:]
+    elif isinstance(head, Fraction):
+        value = head
+    else:
+        raise ValueError("a number was expected")
+    if rest and rest[0] == "^":
+        exponent, rest = _power(rest[1:])
+        if exponent.denominator != 1 or abs(exponent) > LARGEST_POWER or value.numerator.bit_length() > LARGEST_POWER:
+            raise ValueError("too large")
+        value = value**exponent.numerator
+    return sign * value, rest
