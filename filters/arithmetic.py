@@ -14,13 +14,13 @@ import polars as pl
 from curate.pool import Pool
 from curate.protocol import unless_found
 
-MAY_COMPUTE = r"[0-9)] ?[-+*/×÷x^] ?\$?[(0-9][0-9.,()+*/×÷x^$ -]*=\s*[-$(]?[0-9]"
+MAY_COMPUTE = r"[0-9)] ?[-+*/×÷x^] ?[-$(]*[0-9.][^=\n]*= ?[-$(]*[0-9.]|[0-9] ?= ?[-$(]*[0-9][^=\n]*[-+*/×÷x^]"
 FENCED = r"(?s)```.*?(?:```|$)"
 _RUN = re.compile(r"[$\d(][\d.,+\-*/×÷x^()=$ ]{4,200}")
 _TOKEN = re.compile(r"\$?(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)|(\*\*|[-+*/×÷^()]|x(?= ?[\d($]))|\s+")
 _ANOTHER_SYSTEM = re.compile(r"(?i)\bmod|\bbase\b|binary|hexadecimal|octal|≡|진법|진수|나머지|approx|약 ")
-_GOES_BEFORE = tuple("+-*/×÷^%:.,)]}_'\"")
-_LETTER_BEFORE, _GOES_AFTER = re.compile(r"[A-Za-z0-9\\]"), re.compile(r"[A-Za-z\\%:_^]")
+_OPERATORS = tuple("+-*/×÷^%")
+_GOES_BEFORE, _GOES_AFTER = re.compile(r"[A-Za-z0-9\\:.,)\]}_'\"]"), re.compile(r"[A-Za-z\\%:_^]")
 """What makes a run of numbers a part of something else: of "a + 2 * 3 = 9", of "9 = 3y"."""
 _OPERATION = re.compile(r"\d\)? ?[-+*/×÷x^]")
 _PLAIN = re.compile(r"-?[\d.,]+")
@@ -58,7 +58,7 @@ def _wrong(text: str, prompt: str) -> Iterator[str]:
             continue
         for run in _RUN.finditer(line):
             before, after = line[: run.start()], line[run.end() :]
-            if before.rstrip().endswith(_GOES_BEFORE) or _LETTER_BEFORE.search(before[-1:]):
+            if before.rstrip().endswith(_OPERATORS) or _GOES_BEFORE.search(before[-1:]):
                 continue
             parts = [part.strip(" $,").rstrip(".") for part in run[0].split("=")]
             if (_GOES_AFTER.match(after) and run[0][-1] != " ") or after.lstrip().startswith("cent"):
