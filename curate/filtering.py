@@ -28,6 +28,7 @@ from curate.pool import Pool, ReadOptions, make_work_dir, read_pool
 from curate.recipe import Recipe, check_measures, load_recipe
 from curate.registry import load_plugins
 from curate.reporting.card import write_card
+from curate.reporting.report import write_report
 from curate.run import Summary, execute, open_run, summarise
 from curate.shapes import Reading
 from curate.working import Working
@@ -135,6 +136,7 @@ def filter(
             summary = summarise(run, pool, steps, out, time.monotonic() - began)
             run.write_facts({**facts, "status": "done", "summary": summary.as_dict()})
             write_card(out, run, pool)
+            write_report(run, pool)
     return Result(summary, run, pool)
 
 

@@ -18,6 +18,7 @@ from curate.outputs import write_outputs
 from curate.pool import Pool
 from curate.protocol import DECISION, VERDICT
 from curate.reporting.card import write_card
+from curate.reporting.report import write_report
 from curate.run import locked, pool_of, recipe_of
 from curate.working import Working
 
@@ -103,6 +104,7 @@ def _restore(
     summary = {**facts["summary"], "kept": int(kept.sum()), "dropped": int((~kept).sum()), "output": str(target)}
     run.write_facts({**facts, "summary": {**summary, "orphans": len(orphans(run, kept))}})
     write_card(target, run, pool)
+    write_report(run, pool)
     return Restored(len(back), int(kept.sum()), target)
 
 

@@ -25,6 +25,7 @@ from curate.formats.sources import Source, sources_of
 from curate.ledger import Mask, RunDirectory, kept_rows, notes_of, orphans, write_part
 from curate.losses import losses
 from curate.measuring import Measures, column_values, is_from_model
+from curate.memory import forget_peak, peak_megabytes
 from curate.pool import Pool
 from curate.protocol import DECISION, VERDICT, filter_faults, trait
 from curate.recipe import Recipe, Step, rebuild_recipe
@@ -36,8 +37,8 @@ from curate.working import Working
 class StepSummary:
     """What one step did.
 
-    `measured`: rows measured in this run; `notes`: what is to be said of the step as a whole; `example`: the first
-    drop, as `at` and `reason`.
+    `measured`: rows measured in this run; `memory`: the process's peak meanwhile, in MB; `notes`: what is to be said of
+    the step as a whole; `example`: the first drop, as `at` and `reason`.
     """
 
     step: str
@@ -47,6 +48,7 @@ class StepSummary:
     dropped: int
     unscored: int
     seconds: float
+    memory: float
     notes: list[str]
     example: dict[str, str] | None = None
 
@@ -173,6 +175,7 @@ def execute(run: RunDirectory, pool: Pool, recipe: Recipe, working: Working) -> 
     summaries = []
     for number, step in enumerate(recipe.steps, 1):
         began = time.monotonic()
+        forget_peak()
         working.check()
         measured[step.name] = measures = Measures(step, pool)
         part = run.part(number, step.name)
@@ -198,6 +201,7 @@ def execute(run: RunDirectory, pool: Pool, recipe: Recipe, working: Working) -> 
             dropped=len(gone),
             unscored=int((reached["verdict"] == "unscored").sum()),
             seconds=round(time.monotonic() - began, 3),
+            memory=round(peak_megabytes()),
             notes=notes_of(part),
             example={"at": pool.place(gone["row"][0]), "reason": gone["reason"][0] or ""} if len(gone) else None,
         )

@@ -17,7 +17,9 @@ from curate.protocol import unless_found
 MAY_COMPUTE = r"[0-9)] ?[-+*/×÷x^] ?[-$(]*[0-9.][^=\n]*= ?[-$(]*[0-9.]|[0-9] ?= ?[-$(]*[0-9][^=\n]*[-+*/×÷x^]"
 FENCED = r"(?s)```.*?(?:```|$)"
 _RUN = re.compile(r"[$\d(][\d.,+\-*/×÷x^()=$ ]{4,200}")
-_TOKEN = re.compile(r"\$?(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)|(\*\*|[-+*/×÷^()]|x(?= ?[\d($]))|\s+")
+_TOKEN = re.compile(
+    r"\$?((?!0\d)\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)|(\*\*|[-+*/×÷^()]|x(?= ?[\d($]))|\s+"
+)
 _ANOTHER_SYSTEM = re.compile(r"(?i)\bmod|\bbase\b|binary|hexadecimal|octal|≡|진법|진수|나머지|approx|약 ")
 _OPERATORS = tuple("+-*/×÷^%")
 _GOES_BEFORE, _GOES_AFTER = re.compile(r"[A-Za-z0-9\\:.,)\]}_'\"]"), re.compile(r"[A-Za-z\\%:_^]")

@@ -95,6 +95,7 @@ def _closing_words(summary: Any, dry_run: bool, work_dir: str) -> list[str]:
         )
     if example := next((step.example for step in summary.by_step if step.example), None):
         lines.append(f"every dropped row, with its reason: {Path(work_dir) / 'runs' / summary.run / 'dropped.jsonl'}")
+        lines.append(f"what each step did, on a page: {Path(work_dir) / 'runs' / summary.run / 'report.html'}")
         lines.append(f"one of them explained: curate why {shlex.quote(example['at'])}")
     return lines
 

@@ -1,0 +1,96 @@
+"""Charts as SVG, drawn by Vega-Lite without a browser, whose colours follow the page: light or dark.
+
+`histogram([(0, 1, 5, 2), ...], 0.5, "share")` is an `<svg>` that scales.
+"""
+
+import re
+from typing import Any
+
+KEPT, DROPPED, LINE = "#010101", "#020202", "#030303"
+"""Stand for colours of the page: `var(--kept)`, `var(--dropped)`, `var(--line)`."""
+_VARIABLES = {KEPT: "var(--kept)", DROPPED: "var(--dropped)", LINE: "var(--line)"}
+
+CONFIG = {
+    "background": None,
+    "view": {"stroke": None},
+    "font": "system-ui, sans-serif",
+    "axis": {
+        "labelColor": "currentColor",
+        "titleColor": "currentColor",
+        "tickColor": LINE,
+        "domainColor": LINE,
+        "gridColor": LINE,
+        "gridOpacity": 0.35,
+        "titleFontWeight": "normal",
+        "tickCount": 5,
+    },
+    "legend": {"labelColor": "currentColor", "symbolType": "square"},
+}
+
+Chart = dict[str, Any]
+
+
+def histogram(bins: list[tuple[float, float, int, int]], threshold: float | None, title: str) -> str:
+    """Rows kept and dropped by a measure, with the threshold as a line."""
+    rows = []
+    for start, end, kept, dropped in bins:
+        rows.append({"from": start, "to": end, "low": 0, "high": kept, "what": "kept"})
+        rows.append({"from": start, "to": end, "low": kept, "high": kept + dropped, "what": "dropped"})
+    encoding = {
+        "x": {"field": "from", "type": "quantitative", "title": title, "scale": {"nice": False, "zero": False}},
+        "x2": {"field": "to"},
+        "y": {"field": "low", "type": "quantitative", "title": "rows"},
+        "y2": {"field": "high"},
+        "color": _colours("what", {"kept": KEPT, "dropped": DROPPED}),
+    }
+    return _svg([_layer(rows, {"type": "rect"}, encoding)], threshold, title)
+
+
+def yield_curve(curve: list[tuple[float, int]], threshold: float | None) -> str:
+    """Rows that would stay, by threshold."""
+    rows = [{"at": at, "rows": left} for at, left in curve]
+    encoding = {
+        "x": {"field": "at", "type": "quantitative", "title": "threshold", "scale": {"nice": False, "zero": False}},
+        "y": {"field": "rows", "type": "quantitative", "title": "rows that would stay"},
+    }
+    return _svg([_layer(rows, {"type": "line", "color": KEPT, "strokeWidth": 2}, encoding)], threshold, "threshold")
+
+
+def before_and_after(groups: list[str], before: list[float], after: list[float]) -> str:
+    """Shares of groups among all rows and among those kept."""
+    rows = [
+        {"group": group, "share": share, "when": when}
+        for when, shares in (("before", before), ("after", after))
+        for group, share in zip(groups, shares, strict=True)
+    ]
+    encoding = {
+        "x": {"field": "group", "sort": groups, "title": None, "axis": {"labelAngle": 0, "labelOverlap": True}},
+        "xOffset": {"field": "when", "sort": ["before", "after"]},
+        "y": {"field": "share", "type": "quantitative", "title": "share of rows", "axis": {"format": "%"}},
+        "color": _colours("when", {"before": LINE, "after": KEPT}),
+    }
+    return _svg([_layer(rows, {"type": "bar"}, encoding)])
+
+
+def _colours(field: str, colours: dict[str, str]) -> Chart:
+    scale = {"domain": list(colours), "range": list(colours.values())}
+    return {"field": field, "title": None, "scale": scale, "legend": {"orient": "top"}}
+
+
+def _layer(rows: list[Chart], mark: Chart, encoding: Chart) -> Chart:
+    return {"data": {"values": rows}, "mark": mark, "encoding": encoding}
+
+
+def _svg(layers: list[Chart], threshold: float | None = None, title: str = "") -> str:
+    import vl_convert
+
+    if threshold is not None:
+        mark = {"type": "rule", "color": "currentColor", "strokeDash": [4, 3]}
+        encoding = {"x": {"field": "at", "type": "quantitative", "title": title}}
+        layers.append(_layer([{"at": threshold}], mark, encoding))
+    svg: str = vl_convert.vegalite_to_svg({"width": 280, "height": 150, "config": CONFIG, "layer": layers})
+    for stand_in, colour in _VARIABLES.items():
+        svg = svg.replace(f'"{stand_in}"', f'"{colour}"')
+    # the page gives each chart its name and its numbers; what the library says of each mark would be read aloud
+    svg = re.sub(r' (?:aria-[a-z]+|role|tabindex)="[^"]*"', "", svg)
+    return re.sub(r'<svg ([^>]*?)width="[\d.]+" height="[\d.]+"', r'<svg \1aria-hidden="true"', svg, count=1)

@@ -1,0 +1,250 @@
+"""What the report shows of a run, from its ledger and its pool: counts, histograms, and some rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from curate.explaining import word_diff
+from curate.languages import languages
+from curate.ledger import RESTORE, RunDirectory, kept_rows
+from curate.pool import Pool
+from curate.seeded import shuffled_rank
+
+SHOWN = 10
+"""Rows of each kind that are shown of a step."""
+
+CHARACTERS = 600
+"""Characters of a text that are shown, of each side."""
+
+DRAWN = 20_000
+"""Rows from which lengths, languages and turns before and after are told."""
+
+BINS = 30
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row as the report shows it. `diff`: pieces of both texts (" "), of the row's ("-") and of its rival's ("+")."""
+
+    place: str
+    prompt: str
+    response: str
+    reason: str
+    value: float | None
+    rival: str = ""
+    diff: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class StepFacts:
+    """What one step did.
+
+    `alone`: rows that no other step drops; `shared`: rows that another step drops as well, in the order of steps
+    (itself: all it drops, the dead ones too); `bins`: start, end, rows kept and rows dropped, of the measure;
+    `threshold`: where it lies; `curve`: threshold and the rows that it would leave; `reasons`: and rows.
+    """
+
+    name: str
+    filter: str
+    reached: int
+    dropped: int
+    unscored: int
+    seconds: float
+    memory: float
+    notes: list[str]
+    alone: int
+    shared: list[int]
+    bins: list[tuple[float, float, int, int]]
+    threshold: float | None
+    curve: list[tuple[float, int]]
+    reasons: list[tuple[str, int]]
+    nearest_kept: list[Example]
+    nearest_dropped: list[Example]
+    random: list[Example]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Of a quantity the groups in order, and the share of rows in each, before and after."""
+
+    name: str
+    groups: list[str]
+    before: list[float]
+    after: list[float]
+
+
+@dataclass(frozen=True)
+class ReportFacts:
+    """Everything that the report shows."""
+
+    run: dict[str, Any]
+    summary: dict[str, Any]
+    steps: list[StepFacts]
+    shares: list[Shares]
+    drawn: int
+
+
+def facts_of(run: RunDirectory, pool: Pool) -> ReportFacts:
+    """What a finished run did; texts are read of the rows that are shown, and of at most 20,000 drawn ones."""
+    parts = [part for part in run.parts() if not part.stem.endswith(f"-{RESTORE}")]
+    dropped_by = np.zeros(len(pool), dtype=np.uint64)  # a bit for each step
+    for bit, part in enumerate(parts[:64]):
+        drops = pl.scan_parquet(part).filter(pl.col("verdict") == "drop").select("row").collect()["row"]
+        dropped_by[drops.to_numpy()] |= np.uint64(1 << bit)
+    summaries = run.facts["summary"]["by_step"]
+    steps = [
+        _step(part, summary, bit, dropped_by, len(parts), pool, run.facts["seed"])
+        for bit, (part, summary) in enumerate(zip(parts, summaries, strict=True))
+    ]
+    shares, drawn = _before_and_after(pool, kept_rows(run, len(pool)), run.facts["seed"])
+    return ReportFacts(run.facts, run.facts["summary"], steps, shares, drawn)
+
+
+def _step(
+    part: Any, summary: dict[str, Any], bit: int, dropped_by: npt.NDArray[np.uint64], steps: int, pool: Pool, seed: int
+) -> StepFacts:
+    frame = pl.read_parquet(
+        part, columns=["row", "alive", "verdict", "kept", "reason", "value", "threshold", "margin", "rival"]
+    )
+    alive = frame.filter("alive").with_row_index("at")
+    mine = dropped_by & np.uint64(1 << bit) != 0
+    gone = alive.filter(~pl.col("kept"))
+    stayed = alive.filter(pl.col("kept"))
+    threshold = gone["threshold"].mode().sort().to_list() or stayed["threshold"].drop_nulls().mode().sort().to_list()
+    near_kept = stayed.filter(pl.col("margin").is_not_null()).sort("margin", "row").head(SHOWN)
+    near_gone = gone.filter(pl.col("margin").is_not_null()).sort("margin", "row", descending=[True, False]).head(SHOWN)
+    chance = gone.filter(pl.Series(np.argsort(np.argsort(shuffled_rank(gone["row"].to_numpy(), seed))) < SHOWN))
+    kind = pl.col("reason").str.replace_all(r"\d+(\.\d+)?(,\d+)*", "N").str.replace_all('"[^"]*"', '"…"')
+    reasons = gone.group_by(kind).len().sort("len", "reason", descending=[True, False]).head(SHOWN)
+    return StepFacts(
+        name=summary["step"],
+        filter=summary["filter"],
+        reached=summary["reached"],
+        dropped=summary["dropped"],
+        unscored=summary["unscored"],
+        seconds=summary["seconds"],
+        memory=summary["memory"],
+        notes=summary["notes"],
+        alone=int((dropped_by[mine] == np.uint64(1 << bit)).sum()),
+        shared=[int((dropped_by[mine] & np.uint64(1 << other) != 0).sum()) for other in range(steps)],
+        bins=_bins(stayed["value"], gone["value"]),
+        threshold=float(threshold[0]) if threshold and threshold[0] is not None else None,
+        curve=_curve(stayed, gone),
+        reasons=[(reason or "no reason given", count) for reason, count in reasons.iter_rows()],
+        nearest_kept=_examples(near_kept, pool),
+        nearest_dropped=_examples(near_gone, pool),
+        random=_examples(chance, pool),
+    )
+
+
+def _finite(values: pl.Series) -> Values:
+    return values.drop_nulls().filter(values.drop_nulls().is_finite()).to_numpy().astype(np.float64)
+
+
+def _bins(stayed: pl.Series, gone: pl.Series) -> list[tuple[float, float, int, int]]:
+    """Rows kept and dropped by their value, those beyond the middle 99 % in the outermost bins."""
+    kept, dropped = _finite(stayed), _finite(gone)
+    every = np.concatenate((kept, dropped))
+    if len(np.unique(every[:100_000])) < 2:
+        return []
+    low, high = np.quantile(every, (0.005, 0.995))
+    if low == high:
+        low, high = every.min(), every.max()
+    edges = np.linspace(low, high, BINS + 1)
+    counts = [np.histogram(np.clip(values, low, high), edges)[0] for values in (kept, dropped)]
+    return [(float(edges[k]), float(edges[k + 1]), int(counts[0][k]), int(counts[1][k])) for k in range(BINS)]
+
+
+def _curve(stayed: pl.DataFrame, gone: pl.DataFrame) -> list[tuple[float, int]]:
+    """How many rows would stay at other thresholds; empty where the step has none, or drops on both sides."""
+    below = (gone["value"] < gone["threshold"]).sum()
+    above = (gone["value"] > gone["threshold"]).sum()
+    kept, dropped = _finite(stayed["value"]), _finite(gone["value"])
+    if not len(dropped) or (below and above):
+        return []
+    every = np.sort(np.concatenate((kept, dropped)))
+    unmeasured = len(stayed) - len(kept)
+    at = np.unique(np.quantile(every, np.linspace(0, 1, 41)))
+    if below:
+        left = len(every) - np.searchsorted(every, at, side="left")
+    else:
+        left = np.searchsorted(every, at, side="right")
+    return [(float(x), int(n) + unmeasured) for x, n in zip(at, left, strict=True)]
+
+
+def _examples(rows: pl.DataFrame, pool: Pool) -> list[Example]:
+    """The rows, in their order, with their texts and, where one lost to a row of the pool, what differs."""
+    rivals = [int(r[4:]) if r and r.startswith("row:") else -1 for r in rows["rival"]]
+    texts = _texts(pool, {*rows["row"].to_list(), *(rival for rival in rivals if rival >= 0)})
+    found = []
+    for row, rival in zip(rows.iter_rows(named=True), rivals, strict=True):
+        place, prompt, response = texts[row["row"]]
+        diff, against = [], row["rival"] or ""
+        if rival >= 0:
+            against, asked, answered = texts[rival]
+            diff = word_diff(f"{prompt}\n{response}", f"{asked}\n{answered}")
+        found.append(Example(place, prompt, response, row["reason"] or "", row["value"], against, diff))
+    return found
+
+
+def _texts(pool: Pool, rows: set[int]) -> dict[int, tuple[str, str, str]]:
+    """Place, prompt and response of some rows, cut to what is shown."""
+    found = {}
+    for frame in pool.texts(np.array(sorted(rows), dtype=np.int64), ["source", "line", "prompt", "response"]):
+        cut = frame.with_columns(_cut("prompt"), _cut("response"))
+        for row, source, line, prompt, response in cut.iter_rows():
+            found[row] = (f"{source}:{line}", prompt, response)
+    return found
+
+
+def _cut(side: str) -> pl.Expr:
+    text = pl.col(side).fill_null("")
+    long = text.str.len_chars() > CHARACTERS
+    return pl.when(long).then(text.str.head(CHARACTERS) + "…").otherwise(text).alias(side)
+
+
+def _before_and_after(pool: Pool, kept: npt.NDArray[np.bool_], seed: int) -> tuple[list[Shares], int]:
+    """Length, language and turns of drawn rows, and of those among them that were kept."""
+    rows = np.arange(len(pool))
+    if len(pool) > DRAWN:
+        rows = np.sort(np.argpartition(shuffled_rank(rows, seed), DRAWN)[:DRAWN])
+    frames = []
+    for frame in pool.texts(rows, ["prompt", "response", "messages"]):
+        text = frame["response"].fill_null("")
+        spoken = languages(frame["prompt"])["language"], languages(text)["language"]
+        frames.append(
+            frame.select(
+                "row",
+                characters=pl.col("response").str.len_chars().fill_null(0),
+                language=spoken[1].zip_with(spoken[1].is_not_null(), spoken[0]).fill_null("unknown"),
+                turns=pl.col("messages").list.len(),
+            )
+        )
+    drawn = pl.concat(frames)
+    after = drawn.filter(pl.Series(kept[drawn["row"].to_numpy()]))
+    starts = {"0": 0, "1+": 1, "10+": 10, "30+": 30, "100+": 100, "300+": 300, "1k+": 1000, "3k+": 3000, "10k+": 10_000}
+    longest_first = reversed(starts.items())
+    length = pl.coalesce(pl.when(pl.col("characters") >= start).then(pl.lit(label)) for label, start in longest_first)
+    most = drawn["language"].value_counts(sort=True).sort("count", "language", descending=[True, False])
+    named = most["language"].head(7).to_list()
+    language = pl.when(pl.col("language").is_in(named)).then("language").otherwise(pl.lit("other"))
+    turns = pl.when(pl.col("turns") > 9).then(pl.lit("10+")).otherwise(pl.col("turns").cast(pl.String))
+    several = [str(n) for n in range(1, 10)] + ["10+"]
+    return [
+        _shares("characters of the response", length, list(starts), drawn, after),
+        _shares("language", language, [*named, "other"], drawn, after),
+        _shares("turns", turns, several, drawn, after),
+    ], len(drawn)
+
+
+def _shares(name: str, group: pl.Expr, groups: Sequence[str], before: pl.DataFrame, after: pl.DataFrame) -> Shares:
+    counted = [dict(rows.select(group=group)["group"].value_counts().iter_rows()) for rows in (before, after)]
+    there = [group for group in groups if any(group in counts for counts in counted)]
+    one, two = ([counts.get(group, 0) / max(sum(counts.values()), 1) for group in there] for counts in counted)
+    return Shares(name, there, one, two)

@@ -1,0 +1,76 @@
+"""`report.html`: what a run did, on one page that needs neither a network nor scripts."""
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
+
+from curate.ledger import RunDirectory
+from curate.pool import Pool
+from curate.reporting import charts
+from curate.reporting.facts import ReportFacts, facts_of
+from curate.whole import whole_file
+
+NAME = "report.html"
+
+HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
+"""Characters that show nothing, or turn what follows round."""
+
+
+def write_report(run: RunDirectory, pool: Pool) -> Path:
+    """Write the report of a finished run beside its ledger; returns where."""
+    found = facts_of(run, pool)
+    environment = SandboxedEnvironment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {"visible": visible, "number": number}
+    page = environment.get_template("page.html.j2").render(
+        facts=found,
+        drawn={step.name: list(_charts_of(step)) for step in found.steps},
+        shares=[(s, charts.before_and_after(s.groups, s.before, s.after)) for s in found.shares],
+        most_shared=max((max(step.shared) for step in found.steps), default=0),
+        funnel=_funnel(found),
+    )
+    path = run.path / NAME
+    with whole_file(path) as file:
+        file.write(page.encode())
+    return path
+
+
+def visible(text: str) -> str:
+    """The text with every character that shows nothing as its number: `‹U+202E›`."""
+    return HIDDEN.sub(lambda found: f"‹U+{ord(found[0]):04X}›", text)
+
+
+def number(value: Any) -> str:
+    """A number as people read it: 1,234 or 0.57."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "none"
+    return f"{int(value):,}" if float(value).is_integer() else f"{value:,.4g}"
+
+
+def _charts_of(step: Any) -> Iterator[tuple[str, str, list[str], list[tuple[Any, ...]]]]:
+    """Title, drawing, and the numbers behind it with their headings, of each chart of a step."""
+    if step.bins:
+        what = f"Rows by what {step.name} measured"
+        rows = [(number(a), number(b), number(kept), number(gone)) for a, b, kept, gone in step.bins if kept or gone]
+        yield what, charts.histogram(step.bins, step.threshold, step.name), ["from", "to", "kept", "dropped"], rows
+    if step.curve:
+        curve = [(number(at), number(left)) for at, left in step.curve]
+        yield (
+            "Rows that would stay, by threshold",
+            charts.yield_curve(step.curve, step.threshold),
+            ["at", "stay"],
+            curve,
+        )
+
+
+def _funnel(found: ReportFacts) -> list[tuple[str, int, float]]:
+    """What was left after each step, and as a share of all rows."""
+    rows = max(found.summary["rows_in"], 1)
+    left = [("read", found.summary["rows_in"])] + [(s.name, s.reached - s.dropped) for s in found.steps]
+    return [(name, count, count / rows) for name, count in left]
