@@ -23,6 +23,7 @@ from curate.formats.sources import Source, sources_of
 from curate.kernels import clusters, shingles
 from curate.kernels.compiling import compiling_told
 from curate.pool.table import read_block
+from curate.same_text import nfc
 from curate.shapes import Reading
 from curate.working import Working, in_order
 
@@ -79,7 +80,7 @@ def normalised(texts: pl.Series) -> pl.Series:
     """Texts as the kernels read them: NFC and lower case; where all is ASCII, the kernel lowers it."""
     if texts.str.len_bytes().sum() == texts.str.len_chars().sum():
         return texts
-    return texts.str.normalize("NFC").str.to_lowercase()
+    return nfc(texts).str.to_lowercase()
 
 
 def buffers(texts: pl.Series) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:

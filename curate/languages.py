@@ -23,8 +23,8 @@ LETTERS_OF_A_SYLLABLE = 2.5
 HEAD = 300
 """Characters that are looked at."""
 
-COUNTED = 200
-"""Characters among which letters are counted, and that the model is asked about."""
+COUNTED, ASKED = 200, 120
+"""Characters among which letters are counted, and that the model is asked about: what it costs grows with them."""
 
 FEW_LETTERS = 25
 """Latin letters below which a language is a guess."""
@@ -57,17 +57,18 @@ def _detector() -> Any:
     return LangDetector(LangDetectConfig(max_input_length=HEAD))
 
 
-def languages(texts: pl.Series) -> pl.DataFrame:
+def languages(texts: pl.Series, ask: pl.Series | None = None) -> pl.DataFrame:
     """`language`: ISO 639-1 code, `code`, or null; `syllables` and `latin`: letters of these scripts at its beginning.
 
-    Hangul, kana and Han tell by themselves; English by its small words; only what is left is asked of a model.
+    Hangul, kana and Han tell by themselves; English by its small words; only what is left is asked of a model, where
+    `ask` is true or not given.
     """
     text = pl.col("text")
-    frame = texts.fill_null("").rename("text").to_frame().with_columns(fenced=text.str.contains("```", literal=True))
-    if frame["fenced"].any():
-        prose = text.str.replace_all(FENCED, " ")
-        frame = frame.with_columns(text=pl.when("fenced").then(prose).otherwise(text))
-    frame = frame.with_columns(text.str.head(HEAD).str.strip_chars())
+    texts = texts.fill_null("").str.head(4 * HEAD)
+    fenced = texts.str.contains("```", literal=True)
+    if fenced.any():
+        texts = texts.scatter(fenced.arg_true(), texts.filter(fenced).str.replace_all(FENCED, " "))
+    frame = pl.DataFrame({"text": texts.str.head(HEAD).str.strip_chars(), "fenced": fenced})
     beginning = text.str.head(COUNTED)
     frame = frame.with_columns(
         pl.lit(None, dtype=pl.String).alias("language"),
@@ -91,7 +92,7 @@ def languages(texts: pl.Series) -> pl.DataFrame:
             pl.when(english & (pl.col("other") == 0)).then(pl.lit("en")),
         ).alias("language")
     )
-    rest = told["language"].is_null()
+    rest = told["language"].is_null() if ask is None else told["language"].is_null() & ask
     said = pl.Series([_asked(left) for left in told["text"].filter(rest)], dtype=pl.String)
     language = told["language"].scatter(rest.arg_true(), said) if len(said) else told["language"]
     return told.select(language.replace("?", None), "syllables", "latin")
@@ -112,5 +113,5 @@ def _scripts(beginning: pl.Expr) -> list[pl.Expr]:
 
 
 def _asked(text: str) -> str | None:
-    (found,) = _detector().detect(text[:COUNTED].replace("\n", " "), model="lite", k=1)
+    (found,) = _detector().detect(text[:ASKED].replace("\n", " "), model="lite", k=1)
     return str(found["lang"]) if found["score"] >= CERTAIN else None

@@ -56,7 +56,7 @@ class Arithmetic:
 def _wrong(text: str, prompt: str) -> Iterator[str]:
     """Each computation of a text that is wrong, with what it comes to."""
     for line in text.splitlines():
-        if "=" not in line or _ANOTHER_SYSTEM.search(line):
+        if "=" not in line:
             continue
         for run in _RUN.finditer(line):
             before, after = line[: run.start()], line[run.end() :]
@@ -70,7 +70,7 @@ def _wrong(text: str, prompt: str) -> Iterator[str]:
                 computed = _OPERATION.search(left) or _OPERATION.search(right)
                 if a is None or b is None or not computed or f"{left} = {right}" in prompt:
                     continue
-                if not _agree(a, b, left, right):
+                if not _agree(a, b, left, right) and not _ANOTHER_SYSTEM.search(line):
                     yield f"{left} = {right}, but it is {_shown(b if _PLAIN.fullmatch(left) else a)}"
 
 

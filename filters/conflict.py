@@ -33,7 +33,7 @@ class Conflict:
             raise ValueError("best must be 1 or more; `keep: none` drops all")
 
     def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
-        sides = normalised(rows, [pl.col(side).fill_null("") for side in self.reads])
+        sides = normalised([pl.col(side).fill_null("") for side in self.reads])
         texts = rows.select(prompt=sides[0], response=sides[1])
         asked = keys(texts["prompt"], PROMPT).with_columns(
             pl.when(texts["prompt"] != "").then(pl.col(half)).alias(half) for half in PROMPT

@@ -41,7 +41,7 @@ class ExactDup:
         sides = [pl.col(side).fill_null("") for side in ("prompt", "response") if side in self.reads]
         said = pl.any_horizontal(side.str.contains(r"\S") for side in sides)
         if self.normalise:
-            sides = normalised(rows, sides)
+            sides = normalised(sides)
         text = pl.concat_str(sides, separator="\0")
         # a row without them has the same key whatever the rows around it have
         if self.of == "both" and rows["rejected"].null_count() < len(rows):

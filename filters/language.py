@@ -59,8 +59,9 @@ class Language:
     """Drop responses in another language than the prompt, unless the prompt speaks of a language or of translating."""
 
     def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
-        asked, answered = (languages(rows[side]) for side in self.reads)
         prompt, response = rows["prompt"], rows["response"].fill_null("")
+        answered = languages(response)
+        asked = languages(prompt, ask=answered["language"].is_not_null() & (answered["language"] != "code"))
         wanted_elsewhere = prompt.str.contains_any(list(ANOTHER_ASKED_FOR), ascii_case_insensitive=True)
         asked_so, answered_so = (told["language"].is_in(SYLLABIC).fill_null(False) for told in (asked, answered))
         of_that_script = asked["latin"].zip_with(~answered_so, asked["syllables"])
