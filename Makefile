@@ -23,7 +23,9 @@ lint: install  ## style, types, import contracts
 bench: install  ## figures of the README
 	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/near_duplicates.py
+	$(BIN)/python benchmarks/row_filters.py
 
 docs: install  ## docs/commands.md and the picture of the README from the commands themselves
 	$(BIN)/python docs/make_commands.py
 	$(BIN)/python docs/make_picture.py
+	$(BIN)/python docs/make_report_picture.py

@@ -76,6 +76,9 @@ def main() -> None:
             out = str(place / "curated.jsonl")
             return measure(CURATE, "filter", str(source), "-o", out, "--work-dir", str(place / work), *more)
 
+        recipe = place / "basic.yaml"
+        recipe.write_text("steps: [length, turns, exact-dup]")
+        basic = ("--recipe", str(recipe))
         keep_all = ("--recipe", "random", "--keep", str(rows))
         curate("warm", warm, *keep_all)
         print(f"{rows:,} rows, {clean.stat().st_size / 1e6:,.0f} MB, {os.cpu_count()} cores\n")
@@ -88,8 +91,8 @@ def main() -> None:
             "datasets reads the file": measure(DATASETS, str(clean), str(place / "hf")),
             "curate reads into the pool and writes all rows out": curate("a", clean, *keep_all),
             "the same, one line in a thousand bad or unusual": curate("b", mixed, *keep_all),
-            "curate filter, recipe default": curate("c", clean),
-            "the same again, length.min_chars changed": curate("c", clean, "--set", "length.min_chars=200"),
+            "curate filter: length, turns, exact-dup": curate("c", clean, *basic),
+            "the same again, length.min_chars changed": curate("c", clean, *basic, "--set", "length.min_chars=200"),
         }
         for name, (cpu, wall, peak) in runs.items():
             print(f"| {name:58} | {cpu:5.1f} | {wall:6.1f} | {cpu / polars[0]:8.1f}x | {peak / 1e6:7,.0f} |")

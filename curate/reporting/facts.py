@@ -20,8 +20,9 @@ SHOWN = 10
 CHARACTERS = 600
 """Characters of a text that are shown, of each side."""
 
-DRAWN = 20_000
-"""Rows from which lengths, languages and turns before and after are told."""
+DRAWN, TOGETHER = 5000, 250
+"""Rows from which lengths, languages and turns before and after are told, and how many of them stand side by side: rows
+spread evenly would have the whole pool read."""
 
 BINS = 30
 
@@ -91,7 +92,7 @@ class ReportFacts:
 
 
 def facts_of(run: RunDirectory, pool: Pool) -> ReportFacts:
-    """What a finished run did; texts are read of the rows that are shown, and of at most 20,000 drawn ones."""
+    """What a finished run did; texts are read of the rows that are shown, and of at most 5,000 drawn ones."""
     parts = [part for part in run.parts() if not part.stem.endswith(f"-{RESTORE}")]
     dropped_by = np.zeros(len(pool), dtype=np.uint64)  # a bit for each step
     for bit, part in enumerate(parts[:64]):
@@ -213,7 +214,9 @@ def _before_and_after(pool: Pool, kept: npt.NDArray[np.bool_], seed: int) -> tup
     """Length, language and turns of drawn rows, and of those among them that were kept."""
     rows = np.arange(len(pool))
     if len(pool) > DRAWN:
-        rows = np.sort(np.argpartition(shuffled_rank(rows, seed), DRAWN)[:DRAWN])
+        runs = np.arange(len(pool) // TOGETHER)
+        drawn_runs = np.sort(np.argsort(shuffled_rank(runs, seed))[: DRAWN // TOGETHER])
+        rows = (drawn_runs[:, None] * TOGETHER + np.arange(TOGETHER)).ravel()
     frames = []
     for frame in pool.texts(rows, ["prompt", "response", "messages"]):
         text = frame["response"].fill_null("")
