@@ -55,6 +55,10 @@ class RunDirectory:
         """The ledger's files, in the order they were written."""
         return sorted((self.path / "ledger").glob("[0-9]*.parquet"), key=lambda part: int(part.name.partition("-")[0]))
 
+    def step_parts(self) -> list[Path]:
+        """Those of the recipe's steps, without what was restored since."""
+        return [part for part in self.parts() if not _restores(part)]
+
     def part(self, number: int, step: str) -> Path:
         """The ledger file of a step."""
         return self.path / "ledger" / f"{number:02d}-{step}.parquet"
@@ -135,9 +139,7 @@ def drops(run: RunDirectory) -> pl.DataFrame:
 
 
 def _drops_and_restored(run: RunDirectory) -> pl.DataFrame:
-    parts = [
-        pl.scan_parquet(part).filter(pl.col("alive") & ~pl.col("kept")) for part in run.parts() if not _restores(part)
-    ]
+    parts = [pl.scan_parquet(part).filter(pl.col("alive") & ~pl.col("kept")) for part in run.step_parts()]
     if not parts:
         return pl.DataFrame(schema=SCHEMA)
     return pl.concat(parts).collect().sort("row")

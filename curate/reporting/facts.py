@@ -10,7 +10,7 @@ import polars as pl
 
 from curate.explaining import word_diff
 from curate.languages import languages
-from curate.ledger import RESTORE, RunDirectory, kept_rows
+from curate.ledger import RunDirectory, kept_rows
 from curate.pool import Pool
 from curate.seeded import shuffled_rank
 
@@ -93,7 +93,7 @@ class ReportFacts:
 
 def facts_of(run: RunDirectory, pool: Pool) -> ReportFacts:
     """What a finished run did; texts are read of the rows that are shown, and of at most 5,000 drawn ones."""
-    parts = [part for part in run.parts() if not part.stem.endswith(f"-{RESTORE}")]
+    parts = run.step_parts()
     dropped_by = np.zeros(len(pool), dtype=np.uint64)  # a bit for each step
     for bit, part in enumerate(parts[:64]):
         drops = pl.scan_parquet(part).filter(pl.col("verdict") == "drop").select("row").collect()["row"]
