@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from curate.duplicates import Duplicates, near_duplicates
+    from curate.deduplicating import Duplicates, near_duplicates
     from curate.filtering import Result, filter
 
-_HOMES = {"Duplicates": "duplicates", "Result": "filtering", "filter": "filtering", "near_duplicates": "duplicates"}
+_HOMES = {
+    "Duplicates": "deduplicating",
+    "Result": "filtering",
+    "filter": "filtering",
+    "near_duplicates": "deduplicating",
+}
 __all__ = ["Duplicates", "Result", "filter", "near_duplicates"]
 __version__ = "0.1.0"
 

@@ -4,28 +4,19 @@
 prime." and "Name a river." are not: the shorter the texts, the more alike they must be.
 """
 
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
-from curate.errors import InputError, StoppedError, UsageError
-from curate.formats.lines import Lines, read_lines
-from curate.formats.sources import Source, sources_of
 from curate.kernels import clusters, shingles
-from curate.kernels.compiling import compiling_told
-from curate.pool.table import read_block
 from curate.same_text import nfc
-from curate.shapes import Reading
-from curate.working import Working, in_order
+from curate.working import Working
 
 Rows = npt.NDArray[np.int64]
 
@@ -49,9 +40,6 @@ def check_similarity(value: float) -> None:
 
 AT_ONCE = 8
 """Bands that are taken out of the keys at a time: a row's keys of one band alone would cost as much memory traffic."""
-
-A_PIECE = 1 << 14
-"""Rows whose shingles are sorted at a time."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +73,7 @@ def normalised(texts: pl.Series) -> pl.Series:
 
 def buffers(texts: pl.Series) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """The UTF-8 bytes of texts without null, and their i64 offsets."""
-    arrow = texts.to_arrow().cast(pa.large_string())
+    arrow = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
     _, offsets, data = arrow.buffers()
     at = np.frombuffer(offsets, dtype=np.int64)[arrow.offset : arrow.offset + len(arrow) + 1]
     return np.frombuffer(data, dtype=np.uint8) if data else np.zeros(0, dtype=np.uint8), at
@@ -145,6 +133,7 @@ def find(
     threshold: float = THRESHOLD,
     fixed: int = 0,
     folder: Path | None = None,
+    working: Working | None = None,
 ) -> Found:
     """Which of n rows are near-duplicates of a better one.
 
@@ -152,9 +141,10 @@ def find(
     shingles of ascending rows, in pieces; `priority` i64[n]: all rows, best first; the last `fixed` rows stay whatever
     they are like. The shingles of candidates lie in a temporary file of `folder`, not in memory.
     """
+    working = working or Working()
     n = len(counts)
     shared = np.zeros(n, dtype=np.bool_)
-    for pairs in _bands(keys, np.flatnonzero(counts)):
+    for pairs in _bands(keys, np.flatnonzero(counts), "candidates", working):
         clusters.mark_shared(pairs, shared)
     marked = np.flatnonzero(shared)
     own = _rows_of(keys, marked)
@@ -163,9 +153,9 @@ def find(
     rival, similarity, needed = np.full(m, -1, dtype=np.int64), np.zeros(m), np.zeros(m)
     candidates = verified = 0
     with tempfile.TemporaryFile(dir=folder) as file:
-        bounds = _spilled(shingles_of(marked), file)
+        bounds = _spilled(shingles_of(marked), file, m, working)
         sets: Any = np.memmap(file, dtype=np.uint32) if bounds[-1] else np.zeros(0, dtype=np.uint32)
-        for pairs in _bands([own], np.arange(m)):
+        for pairs in _bands([own], np.arange(m), "comparing", working):
             here = clusters.link_band(pairs, parent, sets, bounds, threshold, float(SHORT))
             candidates, verified = candidates + here[0], verified + here[1]
         while not np.array_equal(parent, parent[parent]):
@@ -184,8 +174,10 @@ def find(
     return Found(rivals, values, bars, candidates, verified, int(np.diff(starts).max(initial=0)))
 
 
-def _bands(keys: Sequence[npt.NDArray[np.uint32]], rows: Rows) -> Iterator[npt.NDArray[np.uint64]]:
-    """For each band the pairs of key and row, sorted, of some `rows`."""
+def _bands(
+    keys: Sequence[npt.NDArray[np.uint32]], rows: Rows, stage: str, working: Working
+) -> Iterator[npt.NDArray[np.uint64]]:
+    """For each band the pairs of key and row, sorted, of some `rows`; told as the progress of a stage."""
     pairs, spare = np.empty(len(rows), dtype=np.uint64), np.empty(len(rows), dtype=np.uint64)
     columns = np.empty((AT_ONCE, sum(map(len, keys))), dtype=np.uint32)
     for band in range(shingles.BANDS):
@@ -196,6 +188,8 @@ def _bands(keys: Sequence[npt.NDArray[np.uint32]], rows: Rows) -> Iterator[npt.N
                 start += len(piece)
         clusters.sorted_pairs(columns[band % AT_ONCE], rows, pairs, spare)
         yield pairs
+        working.check()
+        working.report(stage, len(rows) * (band + 1) // shingles.BANDS, len(rows))
 
 
 def _rows_of(keys: Sequence[npt.NDArray[np.uint32]], rows: Rows) -> npt.NDArray[np.uint32]:
@@ -209,13 +203,16 @@ def _rows_of(keys: Sequence[npt.NDArray[np.uint32]], rows: Rows) -> npt.NDArray[
     return found
 
 
-def _spilled(pieces: Iterable[Shingles], file: IO[bytes]) -> Rows:
-    """Write the distinct shingles of some texts to a file; returns their bounds i64[m + 1]."""
-    bounds = [np.zeros(1, dtype=np.int64)]
+def _spilled(pieces: Iterable[Shingles], file: IO[bytes], m: int, working: Working) -> Rows:
+    """Write the distinct shingles of m texts to a file; returns their bounds i64[m + 1]."""
+    bounds, done = [np.zeros(1, dtype=np.int64)], 0
     for piece in pieces:
         sets, own = piece.sets()
         file.write(sets.data)
         bounds.append(bounds[-1][-1] + own[1:])
+        done += len(own) - 1
+        working.check()
+        working.report("reading candidates", done, m)
     file.flush()
     return np.concatenate(bounds)
 
@@ -227,119 +224,3 @@ def _clusters(parent: Rows, ranked: Rows) -> tuple[Rows, Rows]:
     members = members[np.argsort(parent[members], kind="stable")]
     changes = np.flatnonzero(np.diff(parent[members])) + 1
     return members, np.concatenate(([0], changes, [len(members)])).astype(np.int64)
-
-
-@dataclass(frozen=True)
-class Duplicates:
-    """The near-duplicates among the rows of some files.
-
-    `pairs`: one line for each row that may go: `row` and its `rival`, numbers as in `kept`; `file`, `line`,
-    `rival_file`, `rival_line`: where they stand; `similarity`.
-    """
-
-    rows: int
-    pairs: pl.DataFrame
-    found: Found
-
-    @property
-    def kept(self) -> Rows:
-        """The numbers of the rows to keep, ascending; a row's number is its position among the rows read."""
-        return np.flatnonzero(self.found.rival < 0)
-
-
-def near_duplicates(
-    inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    *,
-    similarity: float = THRESHOLD,
-    keep: Literal["longest", "first"] = "longest",
-    working: Working | None = None,
-) -> Duplicates:
-    """The near-duplicates among the rows of some files, and nothing else: no pool, no ledger, no output.
-
-    Prompt and response are compared together, as by the filter `near-dup`. Records that can't be read are passed over.
-    Raises UsageError for a parameter that can't be, InputError where there is nothing to compare, StoppedError where a
-    file changes meanwhile.
-    """
-    if keep not in ("longest", "first"):
-        raise UsageError(f"keep is {keep!r}", "known: longest, first")
-    try:
-        check_similarity(similarity)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    files = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
-    working = working or Working()
-    with (
-        compiling_told(working.notice),
-        tempfile.TemporaryDirectory(prefix="curate-") as folder,
-        tempfile.TemporaryFile(dir=folder) as spilled,
-    ):
-        sources = sources_of(files, Path(folder))
-        blocks = []
-        for block, hashes in in_order(_calls(sources, working), working.threads):
-            spilled.write(hashes.data)
-            blocks.append(block)
-        counts = np.concatenate([block.counts for block in blocks]) if blocks else np.zeros(0, dtype=np.uint32)
-        if not len(counts):
-            raise InputError("there are no rows to compare", "`curate inspect` shows what can be read")
-        if changed := [source.name for source in sources if not source.unchanged()]:
-            raise StoppedError(f"{changed[0]} changed while it was read", "run the same command again")
-        spilled.flush()
-        starts = np.cumsum(counts, dtype=np.int64) - counts
-        size = np.concatenate([block.sizes for block in blocks]).astype(np.int64)
-        found = find(
-            [block.keys for block in blocks],
-            counts,
-            lambda rows: (Shingles.read(spilled, starts[own], counts[own]) for own in _pieces(rows)),
-            np.argsort(-size, kind="stable") if keep == "longest" else np.arange(len(size)),
-            threshold=similarity,
-            folder=Path(folder),
-        )
-    gone = np.flatnonzero(found.rival >= 0)
-    file = np.concatenate([np.full(len(block.lines), block.source) for block in blocks])
-    names = pl.Series([source.name for source in sources])
-    line = np.concatenate([block.lines for block in blocks])
-    pairs = {
-        "row": gone,
-        "rival": found.rival[gone],
-        "file": names[file[gone]],
-        "line": line[gone],
-        "rival_file": names[file[found.rival[gone]]],
-        "rival_line": line[found.rival[gone]],
-        "similarity": found.similarity[gone],
-    }
-    return Duplicates(len(counts), pl.DataFrame(pairs), found)
-
-
-def _pieces(rows: Rows) -> Iterator[Rows]:
-    return (rows[start : start + A_PIECE] for start in range(0, len(rows), A_PIECE))
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """What is kept in memory of a block: for each row its band keys, number of shingles, bytes of text and line."""
-
-    source: int
-    lines: Rows
-    keys: npt.NDArray[np.uint32]
-    counts: npt.NDArray[np.uint32]
-    sizes: npt.NDArray[np.uint32]
-
-
-def _calls(sources: list[Source], working: Working) -> Iterator[Callable[[], tuple[_Measured, npt.NDArray[np.uint32]]]]:
-    """For each block of lines the call that measures it, and gives the hashes of its shingles."""
-    done, total = 0, sum(source.stamp[0] for source in sources)
-    for number, source in enumerate(sources):
-        for lines in read_lines(source):
-            working.check()
-            done += len(lines.data)
-            working.report("reading", min(done, total), total)
-            yield partial(_measured, lines, number)
-
-
-def _measured(lines: Lines, number: int) -> tuple[_Measured, npt.NDArray[np.uint32]]:
-    table = read_block(lines, number, Reading(), ("line", "prompt", "response")).table
-    frame = pl.DataFrame(pl.from_arrow(table))
-    texts = texts_of(frame)
-    own = Shingles.of(texts)
-    line = frame["line"].to_numpy().astype(np.int64)
-    return _Measured(number, line, own.band_keys(), own.counts, texts.str.len_bytes().to_numpy()), own.hashes

@@ -173,6 +173,7 @@ def execute(run: RunDirectory, pool: Pool, recipe: Recipe, working: Working) -> 
     alive = np.ones(len(pool), dtype=np.bool_)
     measured: dict[str, Measures] = {}
     summaries = []
+    pool.working = working
     for number, step in enumerate(recipe.steps, 1):
         began = time.monotonic()
         forget_peak()

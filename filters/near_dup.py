@@ -6,15 +6,17 @@ row:12, 0.85 or more is the same`.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import polars as pl
 
-from curate.duplicates import THRESHOLD, Rows, Shingles, check_similarity, find, normalised, texts_of
+from curate.duplicates import THRESHOLD, Found, Rows, Shingles, check_similarity, find, normalised, texts_of
 from curate.kernels.shingles import BANDS
 from curate.pool import Pool
 from curate.protocol import VERDICT, Column, best_first, for_measuring, threshold
+from curate.working import in_order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +62,12 @@ class NearDup:
         counts = measures["shingles"].to_numpy()
         old = pool.beside(self.exclude) if self.exclude else None
         if old:
-            had = pl.concat(for_measuring(self).measure(rows) for rows in old.batches(self.reads))
-            keys.append(had["bands"].to_numpy())
-            counts = np.concatenate((counts, had["shingles"].to_numpy()))
-            priority = np.concatenate((np.arange(n, n + len(had)), priority))
+            measure = for_measuring(self).measure
+            calls = (partial(measure, rows) for rows in old.batches(self.reads))
+            had = list(in_order(calls, pool.working.threads))
+            keys += [piece["bands"].to_numpy() for piece in had]
+            counts = np.concatenate((counts, *(piece["shingles"].to_numpy() for piece in had)))
+            priority = np.concatenate((np.arange(n, len(counts)), priority))
 
         def shingles_of(rows: Rows) -> Iterator[Shingles]:
             yield from (Shingles.of(self._texts(frame)) for frame in pool.texts(own[rows[rows < n]], self.reads))
@@ -78,22 +82,27 @@ class NearDup:
             threshold=self.similarity,
             fixed=len(counts) - n,
             folder=pool.work_dir,
+            working=pool.working,
         )
         pool.notes.append(f"{found.candidates:,} candidate pairs, {found.verified:,} of them alike")
+        if nothing := int((counts[:n] == 0).sum()):
+            pool.notes.append(f"rows without a letter or digit, like no other: {nothing:,}")
+        return self._verdicts(found, own, old)
+
+    def _verdicts(self, found: Found, own: Rows, old: Pool | None) -> pl.DataFrame:
+        """What is said of each row of the pool, whose numbers are `own`."""
+        n = len(own)
         gone = np.flatnonzero(found.rival[:n] >= 0)
-        rivals = found.rival[gone]
-        names = [f"row:{own[rival]}" if rival < n or old is None else old.place(int(rival - n)) for rival in rivals]
         value = pl.col("value")
         dropped = pl.DataFrame(
             {
                 "at": gone,
-                "verdict": pl.Series(["drop"], dtype=VERDICT).new_from_index(0, len(gone)),
                 "value": found.similarity[gone],
                 "threshold": found.needed[gone],
-                "rival": names,
+                "rival": _names(found.rival[gone], own, old),
             },
-            schema_overrides={"rival": pl.String, "value": pl.Float64, "threshold": pl.Float64},
         ).with_columns(
+            verdict=pl.lit("drop", dtype=VERDICT),
             reason=pl.format("{} of the shingles shared with {}", value.round(2), "rival"),
             margin=pl.col("threshold") - value - 1e-9,  # one that just reaches the bar goes too
         )
@@ -106,3 +115,16 @@ class NearDup:
         asked = pl.element().filter(pl.element().struct.field("role") == "user").first().struct.field("content")
         first = pl.col("messages").list.eval(asked).list.first()
         return normalised(rows.select(first.fill_null("")).to_series())
+
+
+def _names(rivals: Rows, own: Rows, old: Pool | None) -> pl.Series:
+    """`row:N` of rivals in the pool; `FILE:LINE` of those from `--exclude`, which are numbered on after it."""
+    numbers = pl.Series(own[np.minimum(rivals, len(own) - 1)])
+    named = pl.DataFrame({"at": rivals, "row": numbers}).with_columns(name=pl.format("row:{}", "row"))
+    theirs = np.unique(rivals[rivals >= len(own)])
+    if old is None or not len(theirs):
+        return named["name"]
+    places = pl.concat(old.texts(theirs - len(own), ("source", "line")))
+    places = places.select(at=pl.Series(theirs), place=pl.format("{}:{}", "source", "line"))
+    found = named.join(places, on="at", how="left", maintain_order="left")
+    return found.select(pl.coalesce("place", "name")).to_series()

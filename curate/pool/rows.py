@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from curate.formats.sources import Source
 from curate.pool.table import SCHEMA
 from curate.records import Message, prompt_and_response
+from curate.working import Working
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -34,6 +35,8 @@ class Pool:
         self.side = "chosen"
         self.notes: list[str] = []
         """What a filter has to say of its step as a whole: `decide` appends, the run shows and keeps it."""
+        self.working = Working()
+        """How the run that uses the pool works: a `decide` that takes long tells how far it is, and may be stopped."""
         self.facts: dict[str, Any] = orjson.loads((path / "pool.json").read_bytes())
         self._metadata = pq.read_metadata(path / "rows.parquet")
         self._files = threading.local()
@@ -131,7 +134,7 @@ class Pool:
 
         renamed = tuple((theirs, ours) for theirs, ours in self.facts["map"])
         options = ReadOptions(Reading(self.facts["format"], renamed), int(self.facts["max_line"]))
-        return read_pool(inputs, self.work_dir, options)
+        return read_pool(inputs, self.work_dir, options, working=self.working)
 
     @property
     def _file(self) -> pq.ParquetFile:

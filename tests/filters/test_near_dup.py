@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import curate
-from curate.duplicates import SHORT, THRESHOLD, Shingles, find, near_duplicates, normalised
+from curate.deduplicating import near_duplicates
+from curate.duplicates import SHORT, THRESHOLD, Shingles, find, normalised
 from curate.errors import UsageError
 
 LETTERS = {
