@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import threading
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import curate
-from curate.deduplicating import near_duplicates
+from curate.deduplicating import Duplicates, near_duplicates
 from curate.duplicates import SHORT, THRESHOLD, Shingles, find, normalised
-from curate.errors import UsageError
+from curate.errors import InterruptedRun, UsageError
+from curate.working import Working
 
 LETTERS = {
     "latin": "abcdefghijklmnopqrstuvwxyz",
@@ -182,25 +184,131 @@ def test_a_threshold_that_the_bands_cannot_serve_is_refused(here: Path) -> None:
         run([("a", "b")], "near-dup.similarity=0.3")
 
 
-def test_a_hundred_thousand_copies_are_one_cluster(here: Path) -> None:
+def test_what_one_already_has_is_named_whatever_row_group_it_lies_in(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("curate.pool.reading.GROUP_ROWS", 7)
+    old = [(text, "") for seed in range(10) for text in pool("cyrillic", seed)]
+    had = near_duplicates_of(old, "old.jsonl")
+    new = [old[row] for row in had.kept[::3]]
+    dropped = run([*new, ("New?", KOREAN)], exclude=["old.jsonl"])
+    assert {row: rival for row, (rival, _) in dropped.items()} == {
+        row: f"old.jsonl:{line + 1}" for row, line in enumerate(had.kept[::3])
+    }
+
+
+def near_duplicates_of(rows: list[tuple[str, str]], file: str = "raw.jsonl", **more: Any) -> Duplicates:
+    write(Path(file), rows)
+    return near_duplicates(file, **more)
+
+
+def test_a_hundred_thousand_near_copies_are_one_cluster(here: Path) -> None:
     rows = [("Why does ice float?", LONG + f" {k}") for k in range(20_000)]
-    write(Path("raw.jsonl"), rows * 5)
-    found = near_duplicates("raw.jsonl")
+    found = near_duplicates_of(rows * 5)
     assert (found.rows, len(found.kept)) == (100_000, 1)
 
 
-def test_rows_of_any_length_and_kind_are_compared(here: Path) -> None:
-    huge = " ".join(str(k) for k in range(200_000))
+def test_of_a_million_identical_rows_one_stays(here: Path) -> None:
+    Path("raw.jsonl").write_text('{"instruction": "Why does ice float?", "output": "It is light."}\n' * 1_000_000)
+    found = near_duplicates("raw.jsonl")
+    assert (found.rows, found.kept.tolist(), set(found.pairs["rival"])) == (1_000_000, [0], {0})
+    assert found.found.candidates == found.found.verified == 999_999  # not the square of it
+
+
+@pytest.mark.parametrize("numbers", [range(20_000), range(1_400_000)], ids=["100,000 characters", "10 MB"])
+def test_rows_of_three_characters_and_of_millions_are_compared(here: Path, numbers: range) -> None:
+    huge = " ".join(map(str, numbers))
     rows = [
         ("a", "b"),
         ("x", huge),
         ("x", huge + " end"),
         ("...", ",,,"),
         ("가", "나"),
+        ("가", "나"),
         ("x" * 10_000, "y"),
         ("x" * 10_000, "y"),
+        ("", "\u0301\u0301"),
+        ("", "z"),
+        ("", "가" * 100_000),
+        ("", "가" * 100_000 + "나"),
     ]
-    assert {row: rival for row, (rival, _) in run(rows, "near-dup.keep=first").items()} == {2: "row:1", 6: "row:5"}
+    gone = {row: rival for row, (rival, _) in run(rows, "near-dup.keep=first").items()}
+    assert gone == {2: "row:1", 5: "row:4", 7: "row:6"}
+
+
+def test_rows_of_one_endless_word_or_letter_are_told_apart_by_what_differs(here: Path) -> None:
+    rows = [("", "가나다" * 30_000), ("", "가나다" * 30_000 + "라"), ("", "https://a.example/" + "x" * 99_999)]
+    assert run(rows) == {}  # three of four shingles shared: of so few, not enough
+
+
+def test_rows_without_a_letter_are_counted(here: Path) -> None:
+    write(Path("raw.jsonl"), [("", "..."), ("", "!!!"), ("", "؟"), ("ما هي عاصمة فرنسا؟", "باريس"), ("", "🙂")])
+    Path("recipe.yaml").write_text("steps: [near-dup]")
+    result = curate.filter("raw.jsonl", recipe="recipe.yaml")
+    assert result.summary.kept == 5
+    assert "rows without a letter or digit, like no other: 4" in result.summary.by_step[0].notes
+
+
+def test_arabic_rows_are_no_duplicates_of_each_other(here: Path) -> None:
+    rows = [
+        ("ما هي عاصمة فرنسا؟", "باريس هي عاصمة فرنسا وأكبر مدنها."),
+        ("كيف أكتب دالة؟", "ابدأ بتعريف الاسم ثم المعاملات."),
+    ]
+    assert run([*rows, *rows], "near-dup.keep=first", "near-dup.similarity=0.95").keys() == {2, 3}
+
+
+def test_the_file_named_first_keeps_its_row(here: Path) -> None:
+    write(Path("trusted.jsonl"), [("Why does ice float?", LONG)])
+    write(Path("scraped.jsonl"), [("Why does ice float?", LONG + " That is all there is to it.")])
+    Path("recipe.yaml").write_text("steps: [near-dup: {keep: first}]")
+    for files in (["trusted.jsonl", "scraped.jsonl"], ["scraped.jsonl", "trusted.jsonl"]):
+        dropped = curate.filter(files, recipe="recipe.yaml").dropped
+        assert dropped.select("source", "rival").rows() == [(files[1], "row:0")]
+        (pair,) = near_duplicates(files, keep="first").pairs.to_dicts()
+        assert (pair["file"], pair["line"], pair["rival_file"], pair["rival_line"]) == (files[1], 1, files[0], 1)
+
+
+def test_each_stage_tells_how_far_it_is_and_can_be_stopped(here: Path) -> None:
+    write(Path("raw.jsonl"), [(text, "") for seed in range(30) for text in pool("han", seed)])
+    Path("recipe.yaml").write_text("steps: [near-dup]")
+
+    def run_with(working: Working, work: str) -> dict[str, bytes]:
+        result = curate.filter("raw.jsonl", recipe="recipe.yaml", work_dir=work, working=working)
+        return left_behind(result.run.path, Path("curated.jsonl"))
+
+    told: dict[str, list[tuple[int, int]]] = {}
+    whole = Working(report=lambda stage, done, total: told.setdefault(stage, []).append((done, total)))
+    expected = run_with(whole, "undisturbed")
+    stages = ["near-dup", "candidates", "reading candidates", "comparing"]
+    assert [stage for stage in told if stage in stages] == stages
+    assert all(done[-1][0] == done[-1][1] for stage, done in told.items() if stage in stages)
+    for stage in stages:
+        stop = threading.Event()
+        stopped = Working(stop=stop, report=lambda now, *_, stage=stage, stop=stop: now == stage and stop.set())
+        with pytest.raises(InterruptedRun):
+            run_with(stopped, stage)
+        assert run_with(Working(), stage) == expected
+
+
+def test_near_duplicates_tells_what_it_could_not_read(here: Path) -> None:
+    write(Path("raw.jsonl"), [("Why does ice float?", LONG), ("Why does ice float?", LONG)])
+    Path("raw.jsonl").write_text("broken\n\n" + Path("raw.jsonl").read_text() + "[1]\n")
+    said: list[str] = []
+    found = near_duplicates("raw.jsonl", working=Working(notice=said.append))
+    assert (found.rows, found.unread) == (2, 2)
+    assert found.pairs.select("row", "line", "rival", "rival_line").rows() == [(1, 4, 0, 3)]
+    assert "2 records could not be read; the first is raw.jsonl:1  " in said[-1]
+
+
+def test_threads_and_blocks_change_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(text, "") for script in LETTERS for seed in range(8) for text in pool(script, seed)]
+    expected = near_duplicates_of(rows, working=Working(threads=1))
+    assert len(expected.pairs) > 100
+    for block, threads in ((2_000, 1), (9_999, 4), (1 << 30, 3)):
+        monkeypatch.setattr("curate.formats.lines.BLOCK", block)
+        monkeypatch.setattr("curate.deduplicating.A_PIECE", block // 100)
+        found = near_duplicates("raw.jsonl", working=Working(threads=threads))
+        assert found.pairs.equals(expected.pairs)
 
 
 def test_near_duplicates_agrees_with_the_filter(here: Path) -> None:
