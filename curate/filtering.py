@@ -120,7 +120,7 @@ def filter(
         check_inputs(compared, work)
     make_work_dir(work)
     began = time.monotonic()
-    with disk_faults(work):
+    with disk_faults(work, out.absolute().parent):
         _state_disk(files, out, work, working)
         pool = read_pool(files, work, options, working=working)
         _say_what_was_found(pool, working)
@@ -130,13 +130,15 @@ def filter(
             try:
                 steps = execute(run, pool, found, working)
                 write_outputs(run, pool, out, working)
+                summary = summarise(run, pool, steps, out, time.monotonic() - began)
+                facts["summary"] = summary.as_dict()
+                run.write_facts(facts)
+                write_card(out, run, pool)
+                write_report(run, pool)
             except BaseException as error:
                 run.write_facts({**facts, "status": "empty" if isinstance(error, NothingKeptError) else "stopped"})
                 raise
-            summary = summarise(run, pool, steps, out, time.monotonic() - began)
-            run.write_facts({**facts, "status": "done", "summary": summary.as_dict()})
-            write_card(out, run, pool)
-            write_report(run, pool)
+            run.write_facts({**facts, "status": "done"})  # last: a run that is done has all it should leave
     return Result(summary, run, pool)
 
 
@@ -213,13 +215,17 @@ def _state_disk(files: Sequence[Input], out: Path, work: Path, working: Working)
     need, free = int(size * 2.2), min(_disk_free(work), _disk_free(out.absolute().parent))
     if need > 100_000_000 or need > free:
         short = "; that may not be enough" if need > free else ""
-        said = f"disk: needs up to {need / 1e9:.1f} GB in {work} and beside {out}"
-        working.notice(f"{said}, {free / 1e9:.1f} GB are free{short}")
+        working.notice(f"disk: needs up to {_size(need)} in {work} and beside {out}, {_size(free)} are free{short}")
+
+
+def _size(count: int) -> str:
+    """A number of bytes for people."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 @contextmanager
-def disk_faults(work_dir: Path) -> Iterator[None]:
-    """Turn what the file system says into a sentence with the next step."""
+def disk_faults(*places: Path) -> Iterator[None]:
+    """Turn what the file system says into a sentence with the next step; `places`: where files are written."""
     try:
         yield
     except CurateError:
@@ -231,9 +237,9 @@ def disk_faults(work_dir: Path) -> Iterator[None]:
         number = int(told[1]) if told else getattr(error, "errno", None)
         again = "run the same command again: what was finished is kept"
         if number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
-            raise StoppedError(
-                f"the disk is full ({_disk_free(work_dir) / 1e6:.0f} MB free)", f"make room, then {again}"
-            ) from error
+            fullest = min(places, key=_disk_free)
+            left = _size(_disk_free(fullest))
+            raise StoppedError(f"the disk is full: {left} are left in {fullest}", f"make room, then {again}") from error
         file = getattr(error, "filename", None)
         said = os.strerror(number) if number else str(error)
         raise StoppedError(f"{file}: {said}" if file else said, f"mend that, then {again}") from error

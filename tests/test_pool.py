@@ -293,6 +293,7 @@ def test_a_pool_of_no_row_is_an_error_that_names_the_first_causes(here: Path) ->
             for k in (1, 2, 3)
         ),
     ]
+    assert "--map THEIRS=OURS or --format SHAPE" in error.value.remedy
     with pytest.raises(InputError, match=r"^raw.jsonl: no records in it"):
         pool_of("\n \n")
 

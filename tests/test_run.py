@@ -1,5 +1,6 @@
 """One run end to end: what is kept, dropped and rejected, what is left behind, and how it is asked and undone."""
 
+import errno
 import json
 import re
 import subprocess
@@ -413,6 +414,29 @@ def test_runs_are_listed_and_cleaned_and_outputs_stay(here: Path, cli: Any, raw:
         "recipe.yaml",
     ]
     assert cli("runs", "clean", "--yes").err == "nothing to delete in .curate\n"
+
+
+def test_clean_takes_the_work_directory_before_and_after_it(
+    here: Path, cli: Any, filtered: Any, raw: list[str]
+) -> None:
+    for arguments in (["--work-dir", "w", "clean"], ["clean", "--work-dir", "w"]):
+        filtered(None, *BASIC, work_dir="w")
+        assert "  w/runs/" in cli("runs", *arguments, "--yes").out
+        assert not list((here / "w" / "runs").iterdir())
+
+
+def test_a_run_whose_report_could_not_be_written_is_not_done_and_goes_on(
+    raw: list[str], filtered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(StoppedError, match=r"^the disk is full: "):
+        patch.setattr("curate.filtering.write_report", full)
+        filtered(None, *BASIC)
+    again = filtered(None, *BASIC)
+    assert [run.name for run in again.run.path.parent.iterdir()] == [again.run.name]
+    assert (again.run.path / "report.html").exists()
 
 
 def test_clean_asks_first(here: Path, cli: Any, raw: list[str], filtered: Any, monkeypatch: Any) -> None:

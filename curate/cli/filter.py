@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from curate.cli.options import RUN_OPTIONS, SHAPE_OPTIONS, WORK_DIR, with_options
+from curate.cli.options import DEFAULT_WORK_DIR, RUN_OPTIONS, SHAPE_OPTIONS, WORK_DIR, with_options
 
 
 @click.command("filter")
@@ -96,7 +96,8 @@ def _closing_words(summary: Any, dry_run: bool, work_dir: str) -> list[str]:
     if example := next((step.example for step in summary.by_step if step.example), None):
         lines.append(f"every dropped row, with its reason: {Path(work_dir) / 'runs' / summary.run / 'dropped.jsonl'}")
         lines.append(f"what each step did, on a page: {Path(work_dir) / 'runs' / summary.run / 'report.html'}")
-        lines.append(f"one of them explained: curate why {shlex.quote(example['at'])}")
+        where = "" if Path(work_dir) == Path(DEFAULT_WORK_DIR) else f" --work-dir {shlex.quote(work_dir)}"
+        lines.append(f"one of them explained: curate why {shlex.quote(example['at'])}{where}")
     return lines
 
 
@@ -104,7 +105,8 @@ def _examples(result: Any) -> list[str]:
     from curate.cli.text import safe
 
     lines = []
-    for (step,), rows in result.dropped.group_by("step", maintain_order=True):
+    by_step = {step: rows for (step,), rows in result.dropped.group_by("step", maintain_order=True)}
+    for step, rows in [(s.step, by_step[s.step]) for s in result.summary.by_step if s.step in by_step]:
         lines.append(f"dropped by {step}:")
         for row in rows.head(3).iter_rows(named=True):
             lines.append(f"  {row['source']}:{row['line']}  {safe(row['reason'] or '', 120)}")

@@ -1,5 +1,7 @@
 """`curate filters`."""
 
+from typing import Any
+
 import click
 
 
@@ -32,6 +34,7 @@ def show(name: str, plugins: tuple[str, ...]) -> None:
     """What a filter does, and its parameters."""
     import inspect
     import sys
+    import typing
     from pathlib import Path
 
     from curate.protocol import parameters
@@ -43,13 +46,28 @@ def show(name: str, plugins: tuple[str, ...]) -> None:
         if text:
             click.echo(inspect.cleandoc(text) + "\n")
     help_of = _field_help(inspect.getsource(found))
+    hints = typing.get_type_hints(found)
     for field in parameters(found).values():
         missing = field.default is inspect.Parameter.empty or "MISSING" in repr(field.default)
-        default = "required" if missing else f"default {field.default!r}"
-        kind = field.type if isinstance(field.type, str) else getattr(field.type, "__name__", str(field.type))
-        click.echo(f"  {field.name}: {kind} ({default})")
+        value = list(field.default) if isinstance(field.default, tuple) else field.default
+        default = "required" if missing else f"default {value!r}"
+        click.echo(f"  {field.name}: {_kind(hints[field.name])} ({default})")
         if field.name in help_of:
             click.echo(f"      {help_of[field.name]}")
+
+
+def _kind(hint: Any) -> str:
+    """A parameter's type for people: `int | None`, `list of str`, or what can be chosen: `response | prompt | both`."""
+    import types
+    import typing
+
+    if isinstance(hint, types.UnionType):
+        return " | ".join(_kind(option) for option in typing.get_args(hint))
+    if typing.get_origin(hint) is typing.Literal:
+        return " | ".join(map(str, typing.get_args(hint)))
+    if typing.get_origin(hint) is tuple:
+        return f"list of {_kind(typing.get_args(hint)[0])}"
+    return "None" if hint is type(None) else str(getattr(hint, "__name__", hint))
 
 
 def _field_help(source: str) -> dict[str, str]:

@@ -53,8 +53,9 @@ RUN_OPTIONS = [
     click.option("--threads", type=click.IntRange(1), help="Threads to work with (default: all cores)."),
     click.option("--plugin", "plugins", type=click.Path(), multiple=True, help="A Python file that defines a filter."),
 ]
+DEFAULT_WORK_DIR = ".curate"
 WORK_DIR = click.option(
-    "--work-dir", type=click.Path(), default=".curate", show_default=True, help="Where pools and runs are kept."
+    "--work-dir", type=click.Path(), default=DEFAULT_WORK_DIR, show_default=True, help="Where pools and runs are kept."
 )
 
 

@@ -34,11 +34,12 @@ def command(
     from curate.restoring import restore
 
     work = Path(work_dir)
-    target = Path(output) if output else None
+    run = find_run(work, run_name, finished=True)
+    target = Path(output or run.facts["output"])
     screen = Screen()
-    with screen.working() as working, disk_faults(work):
+    with screen.working() as working, disk_faults(work, target.absolute().parent):
         done = restore(
-            find_run(work, run_name, finished=True),
+            run,
             work,
             rows,
             steps=steps,

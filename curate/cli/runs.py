@@ -41,19 +41,20 @@ def command(ctx: click.Context, work_dir: str) -> None:
 
 @command.command("clean")
 @click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--work-dir", type=click.Path(), help="As before `clean`: where pools and runs are kept.")
 @click.pass_obj
-def clean(work_dir: str, yes: bool) -> None:
+def clean(of_group: str, yes: bool, work_dir: str | None) -> None:
     """Delete runs, pools and measures, after showing what takes how much. Outputs and inputs stay."""
     import shutil
     from pathlib import Path
 
-    work = Path(work_dir)
+    work = Path(work_dir or of_group)
     sizes = {
         path: sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
         for path in sorted([*work.glob("runs/*"), *work.glob("pools/*")])
     }
     if not sizes:
-        click.echo(f"nothing to delete in {work_dir}", err=True)
+        click.echo(f"nothing to delete in {work}", err=True)
         return
     for path, size in sizes.items():
         click.echo(f"{size / 1e6:12,.1f} MB  {path}")

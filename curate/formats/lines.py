@@ -329,6 +329,8 @@ def _separated(source: Source, max_line: int) -> Iterator[Lines]:
                 row, cause = [], f"not {source.kind.upper()}: {error}"
                 if "field limit" in str(error):
                     cause = f"a field over --max-line {max_line:,}; raise it to read this record"
+                elif "unexpected end" in str(error):
+                    cause = "a quote that opens here is never closed"
             except TypeError:  # surrogateescape marks what is not UTF-8
                 cause = "not UTF-8; save the file as UTF-8"
             if cause:

@@ -39,7 +39,8 @@ def check_output(path: Path, inputs: Iterable[str | os.PathLike[str]] = ()) -> N
     if not folder.is_dir():
         raise UsageError(f"the folder {folder} does not exist", f"make it: mkdir -p {folder}")
     if not os.access(folder, os.W_OK):
-        raise UsageError(f"{folder} can't be written", "name another place with -o")
+        named = "the current folder" if folder == Path() else folder
+        raise UsageError(f"{named} can't be written", "name another place with -o")
 
 
 def lines_at(source: Source, numbers: npt.NDArray[Any], offsets: Any, lengths: Any, max_line: int) -> Iterator[Lines]:

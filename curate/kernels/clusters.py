@@ -4,8 +4,8 @@ Three rows of which the first two share a band and are alike: links {0, 1}; row 
 """
 
 import numpy as np
-from numba import njit
 
+from curate.kernels.compiling import kernel
 from curate.kernels.shingles import jaccard
 
 ROW = np.uint64(0xFFFFFFFF)
@@ -15,7 +15,7 @@ FEW = 8
 """So many kept rows of a cluster are compared with each of its rows, whether they share a band or not."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sorted_pairs(keys, rows, pairs, spare):
     """Fill `pairs` u64[m] with `keys[row] << 32 | row` for the ascending `rows` i64[m], sorted; `spare` is room.
 
@@ -42,7 +42,7 @@ def sorted_pairs(keys, rows, pairs, spare):
         source, target = target, source
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mark_shared(pairs, shared):
     """Set `shared[row]` for every row of sorted pairs whose key another row has too."""
     for k in range(1, len(pairs)):
@@ -51,7 +51,7 @@ def mark_shared(pairs, shared):
             shared[pairs[k - 1] & ROW] = True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def root(parent, row):
     """The row that stands for `row`'s cluster (path halving)."""
     while parent[row] != row:
@@ -60,14 +60,14 @@ def root(parent, row):
     return row
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def bar(threshold, short, size_a, size_b):
     """The similarity that two sets must reach: `threshold`, rising to 1 where the larger has fewer than `short`."""
     size = max(size_a, size_b)
     return threshold + (1.0 - threshold) * (short - size) / short if size < short else threshold
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def alike(of_a, of_b, threshold, short):
     """The similarity of two ascending sets, or -1 below their bar."""
     smaller, larger = min(len(of_a), len(of_b)), max(len(of_a), len(of_b))
@@ -78,13 +78,13 @@ def alike(of_a, of_b, threshold, short):
     return similarity if similarity >= needed else -1.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def set_of(sets, bounds, row):
     """The set of a row, where all are `sets[bounds[row] : bounds[row + 1]]`."""
     return sets[bounds[row] : bounds[row + 1]]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def alike_pairs(rows, others, sets, bounds, other_sets, other_bounds, threshold, short):
     """bool[m]: whether row `rows[k]` of some sets and row `others[k]` of other sets are alike."""
     found = np.zeros(len(rows), dtype=np.bool_)
@@ -94,7 +94,7 @@ def alike_pairs(rows, others, sets, bounds, other_sets, other_bounds, threshold,
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def link_band(pairs, parent, sets, bounds, threshold, short):
     """Join in `parent` i64[n] the rows of a band that are alike: each with the first and the one before of its key.
 
@@ -121,7 +121,7 @@ def link_band(pairs, parent, sets, bounds, threshold, short):
     return candidates, verified
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def choose(order, starts, keys, sets, bounds, threshold, short, fixed, rival, similarity, needed):
     """In each cluster keep, in order, every row that is like none kept before; fill in what the others go for.
 

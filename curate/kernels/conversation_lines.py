@@ -7,8 +7,8 @@ left to `curate.shapes.read_record`, the twin that a test holds this kernel agai
 """
 
 import numpy as np
-from numba import njit
 
+from curate.kernels.compiling import kernel
 from curate.kernels.json_lines import (
     LABEL,
     MAX_FIELDS,
@@ -50,7 +50,7 @@ _KEY_OFFSETS = np.cumsum([0] + [len(key) for key in _KEYS]).astype(np.int64)
 _KEY_OF = np.arange(len(_KEYS), dtype=np.uint8)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _turns(buf, i, end, classes, roles, starts, ends, escaped):
     """Read the list of turns at `i`: (index after it or -1, number of turns, whether the first was `from`, `value`)."""
     count = 0
@@ -109,7 +109,7 @@ def _turns(buf, i, end, classes, roles, starts, ends, escaped):
         i = _spaces(buf, i + 1, end)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def read_plain_conversations(buf, starts, ends, names, name_offsets, meanings, classes):
     """Read each line of `buf` that is a plain conversation.
 

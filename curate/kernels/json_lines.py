@@ -10,7 +10,8 @@ makes them three times slower.
 """
 
 import numpy as np
-from numba import njit
+
+from curate.kernels.compiling import kernel
 
 # What a field name means to the kernel; `Fields` of curate.records fills the table.
 OTHER, PROMPT, INPUT, RESPONSE, LABEL, UNUSUAL = 0, 1, 2, 3, 4, 5
@@ -32,14 +33,14 @@ _USER = np.frombuffer(b"\x04\x00\x00\x00user", dtype=np.uint8)
 _ASSISTANT = np.frombuffer(b"\x09\x00\x00\x00assistant", dtype=np.uint8)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _spaces(buf, i, end):
     while i < end and (buf[i] == 0x20 or buf[i] == 0x09 or buf[i] == 0x0D or buf[i] == 0x0A):
         i += 1
     return i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hex4(buf, i):
     """The value of four hex digits at `i`, or -1."""
     value = 0
@@ -57,7 +58,7 @@ def _hex4(buf, i):
     return value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _string_end(buf, i, end, classes):
     """From the byte after the opening quote: (index of the closing quote or -1, whether anything is escaped)."""
     escaped = False
@@ -116,7 +117,7 @@ def _string_end(buf, i, end, classes):
             return -1, escaped
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put_code_point(out, o, cp):
     if cp < 0x80:
         out[o] = cp
@@ -137,7 +138,7 @@ def _put_code_point(out, o, cp):
     return o + 4
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put_bytes(out, o, buf, a, b):
     target, source = np.uint64(o), np.uint64(a)
     for k in range(np.uint64(b - a)):
@@ -145,7 +146,7 @@ def _put_bytes(out, o, buf, a, b):
     return o + b - a
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put_escape(out, o, c):
     """Write code unit `c` (below 0x20, a quote or a backslash) as orjson escapes it."""
     out[o] = 0x5C
@@ -174,7 +175,7 @@ def _put_escape(out, o, c):
     return o + 6
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put_string(out, o, buf, a, b, as_json):
     """Write the text of the JSON string in [a, b): decoded, or (`as_json`) with canonical escapes."""
     i = a
@@ -214,7 +215,7 @@ def _put_string(out, o, buf, a, b, as_json):
     return o
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _number_end(buf, i, end):
     """Index after the JSON number at `i`, or -1."""
     if i < end and buf[i] == 0x2D:
@@ -245,7 +246,7 @@ def _number_end(buf, i, end):
     return i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _literal_end(buf, i, end):
     """Index after `true`, `false` or `null` at `i`, or -1."""
     if i + 4 <= end and buf[i] == 0x74 and buf[i + 1] == 0x72 and buf[i + 2] == 0x75 and buf[i + 3] == 0x65:
@@ -258,7 +259,7 @@ def _literal_end(buf, i, end):
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _scalar_end(buf, i, end, classes):
     if i < end and buf[i] == 0x22:
         close, _ = _string_end(buf, i + 1, end, classes)
@@ -267,7 +268,7 @@ def _scalar_end(buf, i, end, classes):
     return stop if stop >= 0 else _number_end(buf, i, end)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _value_end(buf, i, end, classes):
     """Index after the scalar or list of scalars at `i`, or -1."""
     if i >= end or buf[i] != 0x5B:
@@ -289,7 +290,7 @@ def _value_end(buf, i, end, classes):
         i = _spaces(buf, i + 1, end)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put_value(out, o, buf, i, end, classes):
     """Write the proven value in [i, end) as canonical JSON."""
     while i < end:
@@ -312,7 +313,7 @@ def _put_value(out, o, buf, i, end, classes):
     return o
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _meaning(buf, a, b, names, name_offsets, meanings):
     for k in range(len(meanings)):
         start = name_offsets[k]
@@ -328,7 +329,7 @@ def _meaning(buf, a, b, names, name_offsets, meanings):
     return -1, OTHER
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put_length(out, o, n):
     out[o] = n & 0xFF
     out[o + 1] = (n >> 8) & 0xFF
@@ -337,7 +338,7 @@ def _put_length(out, o, n):
     return o + 4
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def read_plain_lines(buf, starts, ends, names, name_offsets, meanings, classes):
     """Read each line of `buf` that is plain.
 

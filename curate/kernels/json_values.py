@@ -4,7 +4,7 @@
 JSON at all is for the reader of the value to say; what stands outside the array is a value as well, never JSON.
 """
 
-from numba import njit
+from curate.kernels.compiling import kernel
 
 # What `state` holds between blocks
 DEPTH, IN_STRING, ESCAPED, STARTED, GAP = 0, 1, 2, 3, 4
@@ -14,7 +14,7 @@ STATE_SIZE = 5
 _STRUCTURE, _SCALAR, _SPACE_AFTER_SCALAR = 0, 1, 2
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cut_values(buf, base, state, out, starts, ends, origins):
     """Cut `buf` (u8[bytes]) into the values at nesting depth `base` (1 in an array, 0 for objects in sequence).
 

@@ -4,7 +4,8 @@ Of "I like tea. I like tea. I like tea. I like tea. " three quarters are copies 
 """
 
 import numpy as np
-from numba import njit
+
+from curate.kernels.compiling import kernel
 
 PASSAGE = 32
 """Bytes from which a repeated passage counts: about five English words, or ten Korean syllables."""
@@ -13,7 +14,7 @@ _STEP = np.uint64(0x100000001B3)
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _hashed(data, start, end):
     h = np.uint64(0xCBF29CE484222325)
     for i in range(start, end):
@@ -21,7 +22,7 @@ def _hashed(data, start, end):
     return h
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def copied_bytes(data, start, end, heads):
     """Bytes of `data[start:end]` that stand in a copy, of PASSAGE bytes or more, of what begins before it.
 
@@ -63,7 +64,7 @@ def copied_bytes(data, start, end, heads):
     return copied
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def repeated_lines(data, start, end, seen):
     """Lines of `data[start:end]` that are not blank, and how many of them stood before; `seen` u64[2^k] is zeroed."""
     lines = repeated = 0
@@ -91,7 +92,7 @@ def repeated_lines(data, start, end, seen):
     return lines, repeated
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def repetition(data, offsets, copied, lines, repeated):
     """For each of n texts the bytes in copies, the lines, and those that stood before: fills three i64[n].
 

@@ -13,7 +13,8 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from curate.kernels.compiling import kernel
 
 NOTHING, WORD, DENSE = 0, 1, 2
 """What a code point is: between words, part of a word, or a letter that stands for itself."""
@@ -67,7 +68,7 @@ def permutations() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
     return drawn[0] | np.uint32(1), drawn[1]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _mixed(x):
     """A value whose every bit depends on every bit of `x` (the finaliser of splitmix64)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -75,7 +76,7 @@ def _mixed(x):
     return x ^ (x >> np.uint64(31))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _code_point(data, i):
     """The code point whose UTF-8 bytes start at `i`, and how many they are."""
     byte = np.uint64(data[i])
@@ -91,7 +92,7 @@ def _code_point(data, i):
     return high | np.uint64(data[i + np.uint64(3)] & 0x3F), np.uint64(4)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def shingles(data, start, end, classes, out):
     """Write the hashes of the shingles of `data[start:end]` to `out` u32[end - start + 1 or more]; returns how many."""
     count = np.uint64(0)
@@ -144,7 +145,7 @@ def shingles(data, start, end, classes, out):
     return np.int64(count)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def shingle_hashes(data, offsets, classes, hashes, counts):
     """The hashes of the shingles of each text, one text after the other, with what is there twice: returns how many.
 
@@ -157,7 +158,7 @@ def shingle_hashes(data, offsets, classes, hashes, counts):
     return o
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def band_keys(hashes, starts, counts, factors, increments, keys):
     """MinHash band keys of each text, from its shingles: `keys` u32[n, BANDS] is filled; without shingles, with 0."""
     minima = np.empty(len(factors), dtype=np.uint32)
@@ -182,7 +183,7 @@ def band_keys(hashes, starts, counts, factors, increments, keys):
             keys[row, band] = np.uint32(key >> np.uint64(32))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sort_few(hashes, out, starts):
     """Write `hashes` to `out`, ascending: into 256 buckets by their top byte, then in place by insertion.
 
@@ -198,7 +199,7 @@ def _sort_few(hashes, out, starts):
         out[at] = h
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _by_byte(hashes, out, starts, shift):
     """Write `hashes` to `out` in order of one of their bytes, equal ones as they stood."""
     for bucket in range(257):
@@ -213,7 +214,7 @@ def _by_byte(hashes, out, starts, shift):
         starts[bucket] += np.uint32(1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def shingle_sets(hashes, starts, counts, sets, bounds):
     """The distinct shingles of each text, ascending, from `hashes[starts[row] : starts[row] + counts[row]]`.
 
@@ -243,7 +244,7 @@ def shingle_sets(hashes, starts, counts, sets, bounds):
     return o
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def jaccard(a, b):
     """Shared distinct values of two ascending sets, over all of theirs; 0 where either is empty."""
     i = j = shared = 0

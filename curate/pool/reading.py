@@ -121,7 +121,8 @@ def _why_nothing(pool: Pool) -> tuple[str, str]:
     causes = "\n".join(f"  {r['source']}:{r['line']}  {r['cause']}" for r in first)
     if not first:
         return f"{' '.join(pool.names)}: no records in it", "check how it was made"
-    return f"none of the {pool.records:,} records could be read:\n{causes}", "`curate inspect` shows what it found"
+    remedy = "mend the file; where its fields have other names, say so with --map THEIRS=OURS or --format SHAPE"
+    return f"none of the {pool.records:,} records could be read:\n{causes}", remedy
 
 
 def _write_rows(path: Path, sources: list[Source], options: ReadOptions, working: Working) -> None:

@@ -5,6 +5,7 @@ import os
 import pkgutil
 import pty
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -247,6 +248,29 @@ def test_a_dry_run_writes_nothing_at_all(raw: Path, cli: Any, monkeypatch: pytes
     before = [entry for entry in everything(raw) if not entry[0].endswith("tmp")]
     cli("filter", "raw.jsonl", "--dry-run", "--set", "length.min_chars=null")
     assert [entry for entry in everything(raw) if not entry[0].endswith("tmp")] == before
+
+
+def test_a_dry_run_shows_examples_in_the_order_of_the_steps(raw: Path, cli: Any) -> None:
+    (raw / "raw.jsonl").write_text(RAW + '{"instruction": "b?", "output": ""}\n' + RAW)
+    said = cli("filter", "raw.jsonl", "--dry-run").err
+    assert said.index("dropped by length:") < said.index("dropped by exact-dup:")
+
+
+def test_the_command_that_explains_a_row_works_as_it_is_printed(raw: Path, cli: Any) -> None:
+    for more in ([], ["--work-dir", "my work"]):
+        said = cli("filter", "raw.jsonl", *more).err
+        (command,) = (line for line in said.splitlines() if line.startswith("one of them explained: curate "))
+        words = shlex.split(command.partition("curate ")[2])
+        assert words == ["why", "raw.jsonl:3", *more]
+        assert "dropped in run" in cli(*words).out
+
+
+def test_filters_show_says_what_a_parameter_takes(here: Path, cli: Any) -> None:
+    said = cli("filters", "show", "exact-dup").out
+    assert "  of: both | prompt | response (default 'both')\n" in said
+    assert "  exclude: list of str (default [])\n" in said
+    assert "  by: Column | None (default None)\n" in said
+    assert "  by: Column (required)\n" in cli("filters", "show", "keep-top").out
 
 
 def test_a_flag_wins_over_the_environment_and_that_over_curate_toml_of_a_parent(

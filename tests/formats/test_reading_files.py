@@ -301,7 +301,7 @@ def test_what_is_odd_in_a_table_of_text_is_listed(here: Path, monkeypatch: pytes
         (3, "a field over --max-line 100; raise it to read this record"),
         (4, "150 bytes long, over --max-line 100; raise it to read this record"),
         (5, "the header again, as where files were joined"),
-        (7, "not CSV: unexpected end of data"),
+        (7, "a quote that opens here is never closed"),
     ]
     assert pool.column("prompt").to_list() == ["c"]
 
