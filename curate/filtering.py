@@ -127,6 +127,8 @@ def filter(
         check_measures(found, pool)
         with open_run(work, pool, found, seed=seed, fresh=fresh, plugins=extra) as run:
             facts = {**run.facts, "output": str(out.absolute())}
+            if decided := len(run.parts()):
+                working.notice(f"going on with run {run.name}: {decided} of {len(found.steps)} steps are decided")
             try:
                 steps = execute(run, pool, found, working)
                 write_outputs(run, pool, out, working)

@@ -100,6 +100,10 @@ class Measures:
     def _measure(self, working: Working) -> int:
         missing = list(range(0, len(self.pool), RANGE)) if working.fresh else self.missing()
         total = sum(self._rows_at(s) for s in missing)
+        if 0 < total < len(self.pool):
+            working.notice(
+                f"{self.step.name}: {len(self.pool) - total:,} of {len(self.pool):,} rows are measured already"
+            )
         done = 0
         running: set[Future[int]] = set()
         left = iter(missing)
@@ -141,6 +145,7 @@ class Measures:
                     "it must give a DataFrame with one line per line, in the same order",
                 )
             frames.append(measured.drop("row", strict=False))
+        self.path.mkdir(parents=True, exist_ok=True)
         with whole(self._part(start)) as temporary:
             pl.concat(frames, how="diagonal_relaxed").write_parquet(temporary, compression="lz4", statistics=False)
         return self._rows_at(start)

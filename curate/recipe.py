@@ -252,7 +252,8 @@ def _coerce(value: Any, hint: Any, where: str) -> Any:
     if hint is str and value is not None and not isinstance(value, dict | list):
         return str(value)
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Column: "a column's name"}
-    raise UsageError(f"{where} is {value!r}, {words.get(hint, hint)} was expected")
+    remedy = f"`curate filters show {where.partition('.')[0]}` explains its parameters"
+    raise UsageError(f"{where} is {value!r}, {words.get(hint, hint)} was expected", remedy)
 
 
 def _check_columns(steps: Sequence[Step]) -> None:

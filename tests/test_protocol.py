@@ -1,10 +1,14 @@
 """What the engine promises to a filter, and what it holds a filter to."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from conftest import left_behind
 
 import curate
 from curate.errors import StoppedError, UsageError
@@ -79,6 +83,42 @@ def test_measures_are_shared_by_recipes_but_not_by_pools(filtered: Any) -> None:
     assert measured(filtered(ROWS[:2], "length")) == 2
     assert measured(filtered(ROWS, "length", limit=2)) == 2
     assert measured(filtered(ROWS, "length", fresh=True)) == 3
+
+
+MACHINE = """
+import sys
+from pathlib import Path
+import curate.measuring
+from curate.measuring import Measures
+from curate.pool import read_pool
+from curate.recipe import load_recipe
+
+curate.measuring.RANGE = 100
+work, number = Path(sys.argv[1]), int(sys.argv[2])
+pool = read_pool(["raw.jsonl"], work)
+for step in load_recipe("recipe.yaml").steps:
+    measures = Measures(step, pool)
+    for start in reversed(measures.missing()[number::2]):
+        measures.measure_range(start)
+"""
+
+
+def test_several_machines_measure_ranges_in_any_order_to_the_same_bytes(
+    here: Path, filtered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("curate.measuring.RANGE", 100)
+    steps = ("length", "turns", "exact-dup", "near-dup")
+    rows = [(f"{k % 700}?", f"The answer to question {k % 800} is {'긴 ' * (k % 90)}{k % 7}.") for k in range(1050)]
+    alone = filtered(rows, *steps)
+    for number in ("0", "1"):  # each with a work directory of its own, which is sent back when it is done
+        subprocess.run([sys.executable, "-c", MACHINE, f"machine-{number}", number], cwd=here, check=True)
+        shutil.copytree(f"machine-{number}", "together", dirs_exist_ok=True)
+    together = filtered(None, recipe="recipe.yaml", work_dir="together", output="together.jsonl")
+    assert [step.measured for step in alone.summary.by_step] == [1050] * 4
+    assert [step.measured for step in together.summary.by_step] == [0] * 4
+    assert left_behind(together.run.path, here / "together.jsonl") == left_behind(
+        alone.run.path, here / "curated.jsonl"
+    )
 
 
 def test_fitted_fields_are_filled_from_the_whole_pool_and_the_fingerprint_keys_the_measure(

@@ -25,7 +25,7 @@ ROWS = [
         ("steps: [zzz]", "no filter is called zzz", "exact-dup, keep-top"),
         ("steps: [{length: {min_char: 2}}]", "length has no parameter min_char", "did you mean min_chars? Known: max_chars, max_tokens, min_chars, min_tokens, of"),  # noqa: E501
         ("steps: [{length: {1: 2}}]", "length has no parameter 1", "known: max_chars"),
-        ("steps: [{length: {min_chars: two}}]", "length.min_chars is 'two', a whole number was expected", ""),
+        ("steps: [{length: {min_chars: two}}]", "length.min_chars is 'two', a whole number was expected", "`curate filters show length` explains its parameters"),  # noqa: E501
         ("steps: [{length: {min_chars: 2.5}}]", "length.min_chars is 2.5, a whole number was expected", ""),
         ("steps: [{length: {min_chars: true}}]", "length.min_chars is True, a whole number was expected", ""),
         ("steps: [{length: {min_chars: [1]}}]", "length.min_chars is [1], a whole number was expected", ""),

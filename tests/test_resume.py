@@ -123,15 +123,20 @@ def test_ctrl_c_finishes_what_is_in_work_and_the_same_command_goes_on(slow: Path
     done = len(list(slow.glob(".curate/pools/*/measures/slow-*/part-*.parquet")))
     assert done >= 1
     (slow / "seconds").write_text("0")
-    assert finish(slow) == expected(slow)
+    (run,) = (slow / ".curate" / "runs").iterdir()
+    again = subprocess.run(COMMAND, cwd=slow, capture_output=True, text=True, check=True).stderr
+    assert f"going on with run {run.name}: 1 of 6 steps are decided\n" in again
+    assert f"slow: {4096 * done:,} of 29,969 rows are measured already\n" in again
+    assert left_behind(run, slow / "curated.jsonl") == expected(slow)
 
 
 @pytest.mark.parametrize(("times", "drain"), [(1, 1), (2, 60)])
 def test_ctrl_c_never_waits_for_a_filter_that_hangs(slow: Path, plugin: Any, times: int, drain: int) -> None:
     plugin(SLOW + f"\ncurate.cli.console.DRAIN_SECONDS = {drain}\n")
     (slow / "seconds").write_text("60")
-    status, seconds, _ = interrupted(slow, times)
+    status, seconds, said = interrupted(slow, times)
     assert (status, seconds < 8) == (130, True)
+    assert said.endswith("stopped; what was finished is kept: run the same command again to go on\n")
     (slow / "seconds").write_text("0")
     finish(slow)
 

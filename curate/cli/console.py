@@ -92,13 +92,19 @@ class Screen:
 
     def _interrupted(self, stop: threading.Event, number: int, frame: FrameType | None) -> None:
         if stop.is_set():
-            os._exit(130)
+            _leave()
         stop.set()
         self.notice("stopping: finishing what is in work, at most 10 s (Ctrl-C again stops at once)")
         # whatever is on disk is whole, so leaving at once loses only what was in work
-        timer = threading.Timer(DRAIN_SECONDS, os._exit, (130,))
+        timer = threading.Timer(DRAIN_SECONDS, _leave)
         timer.daemon = True
         timer.start()
+
+
+def _leave() -> None:
+    """End the process at once, whatever it is doing and whoever holds the screen."""
+    os.write(2, b"\nstopped; what was finished is kept: run the same command again to go on\n")
+    os._exit(130)
 
 
 def show_steps(screen: Screen, summary: "Summary") -> None:

@@ -60,7 +60,8 @@ def clean(of_group: str, yes: bool, work_dir: str | None) -> None:
         click.echo(f"{size / 1e6:12,.1f} MB  {path}")
     click.echo(f"{sum(sizes.values()) / 1e6:12,.1f} MB  in all")
     click.echo("Without these, `why` and `restore` can't answer for earlier runs.")
-    if not yes:
-        click.confirm("Delete?", abort=True)
+    if not yes and not click.confirm("Delete?"):
+        click.echo("nothing was deleted", err=True)
+        return
     for path in sizes:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
