@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import polars as pl
 
@@ -18,14 +18,18 @@ MAY_COMPUTE = r"[0-9)] ?[-+*/×÷x^] ?[-$(]*[0-9.][^=\n]*= ?[-$(]*[0-9.]|[0-9] ?
 FENCED = r"(?s)```.*?(?:```|$)"
 _RUN = re.compile(r"[$\d(][\d.,+\-*/×÷x^()=$ ]{4,200}")
 _TOKEN = re.compile(
-    r"\$?((?!0\d)\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)|(\*\*|[-+*/×÷^()]|x(?= ?[\d($]))|\s+"
+    r"\$?((?!0\d)(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)|\.\d+)|(\*\*|[-+*/×÷^()]|x(?= ?[\d($]))|\s+"
 )
+"""Numbers, but for those such as 0730, which is a time, and operators."""
 _ANOTHER_SYSTEM = re.compile(r"(?i)\bmod|\bbase\b|binary|hexadecimal|octal|≡|진법|진수|나머지|approx|약 ")
-_OPERATORS = tuple("+-*/×÷^%")
+_GOES_ON = re.compile(r"(?:[-–−+*/×÷^%]|\bx|\bof|\d and)\s*$")
+"""What a run of numbers continues, as "12 x 1 and 1/4 = 15" or "1 – 3/4 = 1/4"."""
 _GOES_BEFORE, _GOES_AFTER = re.compile(r"[A-Za-z0-9\\:.,)\]}_'\"]"), re.compile(r"[A-Za-z\\%:_^]")
 """What makes a run of numbers a part of something else: of "a + 2 * 3 = 9", of "9 = 3y"."""
 _OPERATION = re.compile(r"\d\)? ?[-+*/×÷x^]")
-_PLAIN = re.compile(r"-?[\d.,]+")
+_PLAIN, _FIRST = re.compile(r"-?[\d.,]+"), re.compile(r"\$?[\d.,]*\d")
+NEARBY = 20
+"""Characters around a computation that may change what it says."""
 LARGEST_POWER, LONGEST = 64, 40
 """Bounds of an exponent, and of the parts of a computation that is worked out: "9^9^9^9" is left alone."""
 
@@ -45,7 +49,7 @@ class Arithmetic:
         prose = rows["response"].fill_null("").str.replace_all(FENCED, " ")
         may = prose.str.contains(MAY_COMPUTE).arg_true()
         pairs = zip(prose.gather(may), rows["prompt"].gather(may), strict=True)
-        said = pl.Series([next(_wrong(text, prompt), None) for text, prompt in pairs], dtype=pl.String)
+        said = pl.Series([_first_wrong(text, prompt) for text, prompt in pairs], dtype=pl.String)
         nothing = pl.Series("wrong", [None], dtype=pl.String).new_from_index(0, len(rows))
         return nothing.scatter(may, said).to_frame()
 
@@ -53,25 +57,39 @@ class Arithmetic:
         return unless_found(measures, "wrong")
 
 
-def _wrong(text: str, prompt: str) -> Iterator[str]:
-    """Each computation of a text that is wrong, with what it comes to."""
+def _first_wrong(text: str, prompt: str) -> str | None:
+    """The first computation of a text that is wrong, and not the prompt's; None: there is none."""
+    stated = ((said, value) for said, value in islice(_wrong(text), LONGEST) if said not in prompt)
+    return next((f"{said}, but it is {_shown(value)}" for said, value in stated), None)
+
+
+def _wrong(text: str) -> Iterator[tuple[str, Fraction]]:
+    """Each computation of a text that is wrong, and what it comes to."""
     for line in text.splitlines():
-        if "=" not in line:
+        if "=" in line:
+            for fault in _faults(line):
+                if _ANOTHER_SYSTEM.search(line):
+                    break
+                yield fault
+
+
+def _faults(line: str) -> Iterator[tuple[str, Fraction]]:
+    for run in _RUN.finditer(line):
+        before, after = line[max(run.start() - NEARBY, 0) : run.start()], line[run.end() : run.end() + NEARBY]
+        if _GOES_ON.search(before) or _GOES_BEFORE.search(before[-1:]):
             continue
-        for run in _RUN.finditer(line):
-            before, after = line[: run.start()], line[run.end() :]
-            if before.rstrip().endswith(_OPERATORS) or _GOES_BEFORE.search(before[-1:]):
+        parts = [part.strip(" $,").rstrip(".") for part in run[0].split("=")]
+        if (_GOES_AFTER.match(after) and run[0][-1] != " ") or after.lstrip().startswith("cent"):
+            parts.pop()
+        values = [_value(part) for part in parts]
+        for at, (left, right) in enumerate(pairwise(parts)):
+            a, b = values[at : at + 2]
+            if a is None or b is None or not (_OPERATION.search(left) or _OPERATION.search(right)):
                 continue
-            parts = [part.strip(" $,").rstrip(".") for part in run[0].split("=")]
-            if (_GOES_AFTER.match(after) and run[0][-1] != " ") or after.lstrip().startswith("cent"):
-                parts.pop()
-            for left, right in pairwise(parts):
-                a, b = _value(left), _value(right)
-                computed = _OPERATION.search(left) or _OPERATION.search(right)
-                if a is None or b is None or not computed or f"{left} = {right}" in prompt:
-                    continue
-                if not _agree(a, b, left, right) and not _ANOTHER_SYSTEM.search(line):
-                    yield f"{left} = {right}, but it is {_shown(b if _PLAIN.fullmatch(left) else a)}"
+            first = _FIRST.match(right)
+            runs_on = first and at + 2 < len(parts) and _value(first[0]) == a  # as in "2 + 3 = 5 + 1 = 6"
+            if not runs_on and not _agree(a, b, left, right):
+                yield f"{left} = {right}", b if _PLAIN.fullmatch(left) else a
 
 
 def _agree(a: Fraction, b: Fraction, left: str, right: str) -> bool:

@@ -15,21 +15,21 @@ NO_ANSWER = (
     r"해당 ?(?:사항 ?)?없음|(?:출력|응답|답변|입력) ?없음|무응답)\W*$"
 )
 MARKS = (
-    r"(<\|(?:endoftext|im_start|im_end|eot_id|end_of_text|begin_of_text|assistant|user|system|end|start_header_id|pad)"
+    r"<\|(?:endoftext|im_start|im_end|eot_id|end_of_text|begin_of_text|assistant|user|system|end|start_header_id|pad)"
     r"\|>|</s>\s*$|^\s*<s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|\[(?:PAD|UNK|SEP|CLS|EOS|BOS)\]\s*$|"
     r"<(?:pad|unk|eos|bos)>|(?:^|\n)### ?(?:Instruction|Response|Input|명령어|응답|입력):|"
-    r"\{(?:instruction|input|output|response|completion|prompt)\}\s*$)"
+    r"\{(?:instruction|input|output|response|completion|prompt)\}\s*$"
 )
 """What templates and tokenizers put around a text, and slots that nobody filled."""
-INPUT = r"(?:^|[\n.?!] ?)(?:#+ ?)?(?:Input|입력) ?: ?\S"
-"""A field of another template; two of them are examples."""
-SLOTS = r"(?i)(\{\{ ?\p{L}[\p{L}\d_ ]* ?\}\}|\[insert [^\]\n]{2,40}\])"
+INPUT = r"[.?!] ?(?:#+ ?)?(?:Input|입력) ?: ?\S"
+"""An input within a line of its instruction. One on a line of its own is how many prompts are laid out."""
+SLOTS = r"\{\{ ?\p{L}[\p{L}\d_ ]* ?\}\}|\[(?i:insert) [^\]\n]{2,40}\]"
 ANOTHER_ROW = (
     r"(?:^|\n)((?:Instruction|Task|명령어|지시)(?: ?\d{1,3})?: ?\S[^\n]{5,}\n(?:[^\n]*\n){0,5}?"
     r"(?:Output|Response|출력|응답)(?: ?\d{1,3})?:)"
 )
 STOPS_AT = (
-    r"((?:[^\n]{30},| (?:the|and|or|because|its|their|your|my|our|whose|such as|including|than|e\.g\.|i\.e\.)|"
+    r"((?:[^\n]{30},| (?:the|and|or|because|its|their|your|my|our|whose|such as|including|than|is|are|was|were|an|to|of|from|into|which|e\.g\.|i\.e\.)|"
     r"\p{Hangul}(?:을|를|에서는)| (?:그리고|하지만|그러나|또한|및|또는)))$"
 )
 """Ends of texts after which something must follow, in English and Korean."""
@@ -51,26 +51,28 @@ class Broken:
     """Also drop responses that stop in mid-sentence or within a code block."""
 
     def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
-        prompt, response = pl.col("prompt"), pl.col("response").fill_null("")
-        start, end = response.str.head(200), response.str.tail(200).str.strip_chars_end()
-        marks = response.str.extract(MARKS).str.strip_chars()
+        rows = rows.select(pl.col(self.reads).fill_null("").str.strip_chars())
+        prompt, response = pl.col("prompt"), pl.col("response")
+        start, end = response.str.head(200), response.str.tail(200)
+        marks = _unless_quoted(response, MARKS).str.strip_chars()
         parts = prompt.str.splitn("\n\n", 2).struct
-        instruction, given = parts.field("field_0"), parts.field("field_1")
-        twice = (given.str.len_chars() >= LONG) & instruction.str.contains(given, literal=True)
-        merged = (prompt.str.count_matches(INPUT) == 1) & ~prompt.str.contains("(?i)example|예시|예:|예제")
+        instruction, given = parts.field("field_0"), parts.field("field_1").str.strip_chars_start()
+        twice = (given.str.len_chars() >= LONG) & _holds(instruction, given)
+        merged = (instruction.str.count_matches(INPUT) == 1) & ~prompt.str.contains("(?i)example|예시|예:|예제")
         echo = (prompt.str.len_chars() >= FEW) & (_plain(prompt) == _plain(response))
         untranslated = instruction.str.contains("(?i)translat|번역") & (_plain(given) == _plain(response))
-        slots = response.str.extract(SLOTS)
+        slots = _unless_quoted(response, SLOTS)
         meant = prompt.str.contains(
             "(?i)template|placeholder|fill in|letter|e-?mail|템플릿|양식|빈칸|편지|메일"
         ) | response.str.contains("[<`%]")
         is_long = response.str.len_chars() >= LONG
         fences = response.str.count_matches(r"(?m)^[ \t]*```")
-        open_fence = (fences % 2 == 1) & ~end.str.ends_with("```")  # else it goes on with a block of the prompt
+        # one that ends with its fence, or in prose, went on with a block of the prompt
+        open_fence = (fences % 2 == 1) & ~end.str.contains(r"```$|(?:^|\n)\p{L}[^\n]*(?: [^\n ]+){3,}[.!?][\"')]?$")
         return rows.select(
             broken=pl.coalesce(
                 pl.format('the response says that there is none: "{}"', start.str.extract(NO_ANSWER)),
-                pl.format('"{}" is left of a template', pl.when(~prompt.str.contains(marks, literal=True)).then(marks)),
+                pl.format('"{}" is left of a template', pl.when(~_holds(prompt, marks)).then(marks)),
                 pl.when(start.str.contains(r"^[\s.…·_*#-]+$")).then(pl.lit("the response has no word in it")),
                 pl.when(response.str.contains(ANOTHER_ROW)).then(pl.lit("another row stands within the response")),
                 pl.when(twice).then(pl.lit("the input stands in the instruction already")),
@@ -91,6 +93,23 @@ class Broken:
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         names = ["broken", "cut_off"] if self.cut_off else ["broken"]
         return unless_found(measures.select(found=pl.coalesce(names)), "found")
+
+
+def _unless_quoted(text: pl.Expr, form: str) -> pl.Expr:
+    """The first mark of a form; null where that stands in quotation marks, as what a text, or code, speaks of."""
+    return text.str.extract(f"[\"'`](?:{form})[\"'`]|({form})")
+
+
+def _holds(text: pl.Expr, part: pl.Expr) -> pl.Expr:
+    """Whether each text holds the other; Polars would make a regular expression of each, up to a limit of size."""
+
+    def find(pairs: pl.Series) -> pl.Series:
+        texts, parts = pairs.struct.unnest()
+        may = (parts.str.len_bytes() <= texts.str.len_bytes()).arg_true()
+        held = [part in text for text, part in zip(texts.gather(may), parts.gather(may), strict=True)]
+        return pl.repeat(False, len(pairs), eager=True).scatter(may, pl.Series(held, dtype=pl.Boolean))
+
+    return pl.struct(text.alias("text"), part.alias("part")).map_batches(find, return_dtype=pl.Boolean)
 
 
 def _plain(text: pl.Expr) -> pl.Expr:

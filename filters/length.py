@@ -38,9 +38,11 @@ class Length:
 
     def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
         chars, size = (
-            pl.sum_horizontal(getattr(pl.col(side).str, count)().cast(pl.Int64) for side in self.reads)
+            pl.sum_horizontal(
+                getattr(pl.col(side).str.strip_chars().str, count)().cast(pl.Int64) for side in self.reads
+            )
             if self.of == "both"
-            else getattr(pl.col(self.of).str, count)().cast(pl.Int64)
+            else getattr(pl.col(self.of).str.strip_chars().str, count)().cast(pl.Int64)
             for count in ("len_chars", "len_bytes")
         )
         wide = (size - chars) / 2  # Hangul, kana and CJK take three bytes

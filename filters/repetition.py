@@ -28,17 +28,17 @@ class Repetition:
     max_copied: float | None = threshold(0.75)
     """Largest share of bytes that stand in a copy of an earlier passage of the same response. A list that says the
     same of ten things comes to 0.7."""
-    max_lines: float | None = threshold(0.6)
-    """Largest share of lines, blank ones not counted, that stood before in the same response."""
+    max_lines: float | None = threshold(0.7)
+    """Largest share of lines, blank ones not counted, that stood before in the same response. In generated code
+    (brackets, the same option for every field) it comes to 0.68."""
 
     def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
         from curate.kernels.repetition import repetition
 
         texts = rows["response"].fill_null("")
         data, offsets = buffers(texts)
-        copied, lines, repeated = (np.zeros(len(texts), dtype=np.int64) for _ in range(3))
-        repetition(data, offsets, copied, lines, repeated)
-        size = np.diff(offsets)
+        size, copied, lines, repeated = (np.zeros(len(texts), dtype=np.int64) for _ in range(4))
+        repetition(data, offsets, size, copied, lines, repeated)
         long = size >= FEW_BYTES
         return pl.DataFrame(
             {

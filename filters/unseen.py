@@ -26,7 +26,7 @@ SHOWN = (
     rf"(?:the|this) (?:table|chart|graph|map|figure) (?:below|above)|the (?:following|below) (?:table|chart|graph|map))"
 )
 SHOWN_KOREAN = (
-    r"(첨부(?:된|한|하신) ?\p{Hangul}{1,6}(?: 파일)?|(?:첨부|다음|아래|위)의? ?(?:이미지|사진|그림|동영상|영상|"
+    r"(?:^|\P{Hangul})(첨부(?:된|한|하신) ?\p{Hangul}{1,6}(?: 파일)?|(?:첨부|다음|아래|위)의? ?(?:이미지|사진|그림|동영상|영상|"
     r"음성|파일|스크린샷)(?:에서|을|를|에|은|는|이|가|의)?|"
     r"이 (?:이미지|사진|그림)(?:을|를|에서|은|는|에))"
 )
@@ -73,7 +73,12 @@ class Unseen:
     def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
         prompt, response = pl.col("prompt"), pl.col("response")
         turns = pl.col("messages").list.len()
-        alone = (turns <= 2) & ~pl.col("messages").list.first().struct.field("extra").is_not_null().fill_null(False)
+        asked_again = pl.col("messages").list.get(1, null_on_oob=True).struct.field("role") == "user"
+        alone = (
+            (turns <= 2)
+            & ~asked_again.fill_null(False)
+            & ~pl.col("messages").list.first().struct.field("extra").is_not_null().fill_null(False)
+        )
         shown = pl.coalesce(prompt.str.extract(SHOWN), prompt.str.extract(SHOWN_KOREAN))
         in_lines = prompt.str.contains("[\n|]")  # a table or a text may be there
         announced = pl.coalesce(prompt.str.extract(ANNOUNCED), prompt.str.extract(ANNOUNCED_KOREAN))
@@ -88,7 +93,7 @@ class Unseen:
             .then(pl.format('the prompt announces "{}" and ends', announced))
             .when(earlier.is_not_null())
             .then(pl.format('the prompt recalls "{}", of which there is nothing', earlier))
-            .when(sees.is_not_null())
+            .when(sees.is_not_null() & (prompt != ""))
             .then(pl.format('the response says "{}", where there is none', sees))
         )
         return rows.select(unseen=pl.when(alone & ~prompt.str.contains(HELD)).then(said))

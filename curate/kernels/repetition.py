@@ -1,4 +1,4 @@
-"""How much of a text says again what stands before in it, over UTF-8 bytes.
+"""How much of a text says again what stands before in it, over UTF-8 bytes; white space counts once, however much of it.
 
 Of "I like tea. I like tea. I like tea. I like tea. " three quarters are copies of the first sentence.
 """
@@ -93,30 +93,53 @@ def repeated_lines(data, start, end, seen):
 
 
 @kernel
-def repetition(data, offsets, copied, lines, repeated):
-    """For each of n texts the bytes in copies, the lines, and those that stood before: fills three i64[n].
+def squeezed(data, start, end, into):
+    """Copy `data[start:end]`, each run of white space as one line break or else one space; returns the length."""
+    size = 0
+    at = start
+    while at < end:
+        if data[at] > 0x20:
+            into[size] = data[at]
+            at += 1
+        else:
+            into[size] = 0x20
+            while at < end and data[at] <= 0x20:
+                if data[at] == 0x0A:
+                    into[size] = 0x0A
+                at += 1
+        size += 1
+    return size
 
-    `data` u8[...] and `offsets` i64[n + 1] hold the texts.
+
+@kernel
+def repetition(data, offsets, sizes, copied, lines, repeated):
+    """For each of n texts its bytes, those in copies, its lines, and those that stood before: fills four i64[n].
+
+    `data` u8[...] and `offsets` i64[n + 1] hold the texts; what is counted is their text `squeezed`.
     """
     heads = np.empty(0, dtype=np.int64)
+    text = np.empty(0, dtype=np.uint8)
     seen = np.empty(0, dtype=np.uint64)
     for row in range(len(copied)):
-        start, end = offsets[row], offsets[row + 1]
+        if len(text) < offsets[row + 1] - offsets[row]:
+            text = np.empty(2 * (offsets[row + 1] - offsets[row]), dtype=np.uint8)
+        size = squeezed(data, offsets[row], offsets[row + 1], text)
+        sizes[row] = size
         room = 64
-        while room < 2 * (end - start):
+        while room < 2 * size:
             room *= 2
         if room > len(heads):
             heads = np.empty(room, dtype=np.int64)
             seen = np.empty(room, dtype=np.uint64)
         own_heads, own_seen = heads[:room], seen[:room]
         own_heads[:] = -1
-        copied[row] = copied_bytes(data, start, end, own_heads)
+        copied[row] = copied_bytes(text, 0, size, own_heads)
         breaks = 1
-        for i in range(start, end):
-            breaks += data[i] == 0x0A
+        for i in range(size):
+            breaks += text[i] == 0x0A
         room = 4
         while room < 2 * breaks:
             room *= 2
         own_seen = seen[:room]
         own_seen[:] = 0
-        lines[row], repeated[row] = repeated_lines(data, start, end, own_seen)
+        lines[row], repeated[row] = repeated_lines(text, 0, size, own_seen)

@@ -23,8 +23,11 @@ CONFIG = {
         "gridOpacity": 0.35,
         "titleFontWeight": "normal",
         "tickCount": 5,
+        "labelFontSize": 11,
+        "titleFontSize": 11,
     },
-    "legend": {"labelColor": "currentColor", "symbolType": "square"},
+    "axisY": {"minExtent": 44},
+    "legend": {"labelColor": "currentColor", "symbolType": "square", "labelFontSize": 11},
 }
 
 Chart = dict[str, Any]
@@ -36,8 +39,10 @@ def histogram(bins: list[tuple[float, float, int, int]], threshold: float | None
     for start, end, kept, dropped in bins:
         rows.append({"from": start, "to": end, "low": 0, "high": kept, "what": "kept"})
         rows.append({"from": start, "to": end, "low": kept, "high": kept + dropped, "what": "dropped"})
+    widths = [end - start for start, end, *_ in bins]
+    by_logarithm = max(widths) > 1.5 * min(widths)
     encoding = {
-        "x": {"field": "from", "type": "quantitative", "title": title, "scale": {"nice": False, "zero": False}},
+        "x": {"field": "from", "type": "quantitative", "title": title, **_scale(by_logarithm)},
         "x2": {"field": "to"},
         "y": {"field": "low", "type": "quantitative", "title": "rows"},
         "y2": {"field": "high"},
@@ -49,8 +54,9 @@ def histogram(bins: list[tuple[float, float, int, int]], threshold: float | None
 def yield_curve(curve: list[tuple[float, int]], threshold: float | None) -> str:
     """Rows that would stay, by threshold."""
     rows = [{"at": at, "rows": left} for at, left in curve]
+    by_logarithm = curve[0][0] >= 0 and curve[len(curve) // 2][0] < curve[-1][0] / 8
     encoding = {
-        "x": {"field": "at", "type": "quantitative", "title": "threshold", "scale": {"nice": False, "zero": False}},
+        "x": {"field": "at", "type": "quantitative", "title": "threshold", **_scale(by_logarithm)},
         "y": {"field": "rows", "type": "quantitative", "title": "rows that would stay"},
     }
     return _svg([_layer(rows, {"type": "line", "color": KEPT, "strokeWidth": 2}, encoding)], threshold, "threshold")
@@ -70,6 +76,13 @@ def before_and_after(groups: list[str], before: list[float], after: list[float])
         "color": _colours("when", {"before": LINE, "after": KEPT}),
     }
     return _svg([_layer(rows, {"type": "bar"}, encoding)])
+
+
+def _scale(by_logarithm: bool) -> Chart:
+    scale = {"nice": False, "zero": False}
+    if not by_logarithm:
+        return {"scale": scale}
+    return {"scale": scale | {"type": "symlog"}, "axis": {"values": [0, *(10**power for power in range(10))]}}
 
 
 def _colours(field: str, colours: dict[str, str]) -> Chart:

@@ -12,7 +12,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from curate.ledger import RunDirectory
 from curate.pool import Pool
 from curate.reporting import charts
-from curate.reporting.facts import ReportFacts, facts_of
+from curate.reporting.facts import ReportFacts, StepFacts, facts_of
 from curate.whole import whole_file
 
 NAME = "report.html"
@@ -69,8 +69,8 @@ def _charts_of(step: Any) -> Iterator[tuple[str, str, list[str], list[tuple[Any,
         )
 
 
-def _funnel(found: ReportFacts) -> list[tuple[str, int, float]]:
+def _funnel(found: ReportFacts) -> list[tuple[str, int, float, StepFacts | None]]:
     """What was left after each step, and as a share of all rows."""
     rows = max(found.summary["rows_in"], 1)
-    left = [("read", found.summary["rows_in"])] + [(s.name, s.reached - s.dropped) for s in found.steps]
-    return [(name, count, count / rows) for name, count in left]
+    left = [(step.name, step.reached - step.dropped, step) for step in found.steps]
+    return [(name, n, n / rows, step) for name, n, step in [("read", found.summary["rows_in"], None), *left]]

@@ -19,7 +19,7 @@ CODE = "def add(a, b):\n    return a + b"
     ("response", "parameters", "reason"),
     [
         ("", {}, "response has 0 characters, fewer than 1"),
-        (" ", {}, None),
+        (" ", {}, "response has 0 characters, fewer than 1"),
         ("7", {}, None),
         ("네", {}, None),
         ("", {"min_chars": None}, None),

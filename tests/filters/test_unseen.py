@@ -47,6 +47,9 @@ THERE = [
     ("다음 글을 요약하세요.\n\n소수는 ...", "소수요."),
     ("다음 달은 몇 월이야?", "5월이요."),
     ("사진을 잘 찍는 법은?", "빛을 보세요."),
+    ("한 여성이 사진을 찍고 있다.", "한 남자가 노래한다."),
+    {"text": "메일에 첨부된 파일 이름을 알려 줘"},
+    {"turns": ["Write about a trip.", "Rewrite your previous answer as a poem."]},
     ("Write a story about an earlier conversation.", "Once ..."),
 ]
 
