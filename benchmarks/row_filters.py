@@ -1,7 +1,9 @@
 """What filtering rows one by one costs: the default recipe as a whole, and curate's row filters against datatrove's.
 
-    python benchmarks/row_filters.py                              1,000,000 rows
-    python benchmarks/row_filters.py --peers peers/bin/python     where datatrove[processing] and spacy are installed
+    python benchmarks/row_filters.py                              1,000,000 rows, about 1 GB in a temporary folder
+    python -m venv peers && peers/bin/pip install 'datatrove[processing]' spacy
+    python benchmarks/row_filters.py --peers peers/bin/python     against datatrove too
+    python benchmarks/row_filters.py --rows 10000000 --only default
 
 Rows are made of the responses in data/sample.jsonl (English, Korean, code), about 600 characters each. CPU seconds are
 of whole processes and their children, JSONL in, curated JSONL, ledger and report out; of the row filters what a row
@@ -12,6 +14,7 @@ filter; curate's for the same signals are length, broken, repetition and unseen.
 import argparse
 import json
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -63,6 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--peers", default=sys.executable, help="the Python that has datatrove")
+    parser.add_argument("--only", choices=["default"], help="leave the row filters out")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -71,20 +75,28 @@ def main() -> None:
         for path, rows in ((many, arguments.rows), (few, 3000), (one, 100)):
             write_corpus(path, rows)
         measure(CURATE, str(few), "default")  # compiles what is compiled
-        read, *_ = measure(POLARS, str(many))
+        for work in folder.glob("*.work"):
+            shutil.rmtree(work)
+        read = measure(POLARS, str(many))
         cpu, wall, peak = measure(CURATE, str(many), "default")
-        print(f"{arguments.rows:,} rows, {many.stat().st_size / 1e6:,.0f} MB")
-        print(f"Polars reads them in {read:.1f} CPU s")
-        print(f"recipe default: {cpu:.1f} CPU s ({cpu / read:.0f} times), {wall:.0f} s, {peak / 1e6:,.0f} MB")
+        (report,) = folder.glob("*.work/runs/*/report.html")
+        print(f"{arguments.rows:,} rows, {many.stat().st_size / 1e6:,.0f} MB\n")
+        print("| | CPU s | wall s | of Polars | peak MB |\n| --- | ---: | ---: | ---: | ---: |")
+        print(f"| Polars reads the file | {read[0]:.1f} | {read[1]:.1f} | 1.0x | {read[2] / 1e6:,.0f} |")
+        print(f"| recipe `default` | {cpu:.1f} | {wall:.1f} | {cpu / read[0]:.1f}x | {peak / 1e6:,.0f} |")
+        print(f"\nreport.html has {report.stat().st_size / 1e6:.2f} MB")
+        if arguments.only:
+            return
         measure(CURATE, str(one), str(folder / "rows.yaml"))
         per_row = _per_row(folder / "rows.yaml", many, arguments.rows)
-        print(f"curate's row filters: {1e6 * per_row:.1f} us a row, {1 / per_row:,.0f} rows a CPU s")
+        print("\n| row filters, the same signals | us a row | rows a CPU s | |\n| --- | ---: | ---: | ---: |")
         has = subprocess.run([arguments.peers, "-c", "import datatrove"], capture_output=True, check=False)
         if has.returncode == 0:
             start = measure(DATATROVE, str(one), python=arguments.peers)[0]
             theirs = (measure(DATATROVE, str(few), python=arguments.peers)[0] - start) / 2900
-            print(f"datatrove's: {1e6 * theirs:,.0f} us a row, {1 / theirs:,.0f} rows a CPU s")
-            print(f"{theirs / per_row:,.0f} times")
+            print(f"| datatrove | {1e6 * theirs:,.0f} | {1 / theirs:,.0f} | 1x |")
+        against = f"{theirs / per_row:,.0f}x" if has.returncode == 0 else ""
+        print(f"| curate | {1e6 * per_row:.1f} | {1 / per_row:,.0f} | {against} |")
 
 
 def _per_row(recipe: Path, corpus: Path, rows: int) -> float:

@@ -7,15 +7,10 @@ nobody can say (null).
 from functools import cache
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-SCRIPTS = {
-    "ko": r"\p{Hangul}",
-    "ja": r"[\p{Hiragana}\p{Katakana}]",
-    "zh": r"\p{Han}",
-    "other": r"[\p{L}--[\p{Latin}\p{Hangul}\p{Hiragana}\p{Katakana}\p{Han}]]",
-}
-"""Scripts that name their language, those that don't (`other`); letters that are left are Latin."""
+from curate.duplicates import buffers
 
 LETTERS_OF_A_SYLLABLE = 2.5
 """What a syllable of Hangul, kana or Han weighs against Latin letters: "Python 리스트" is Korean."""
@@ -46,6 +41,8 @@ CODE = (
     r"<(?:!DOCTYPE|html|div|p|ul|head|body|script)\b)"
 )
 """Lines that only code has."""
+MAY_BE_CODE = r"[(){}<;:=]|import |public |SELECT "
+"""What each of them holds: quicker to look for."""
 FENCED = r"(?s)```.*?(?:```|$)"
 
 
@@ -64,30 +61,22 @@ def languages(texts: pl.Series, ask: pl.Series | None = None) -> pl.DataFrame:
     `ask` is true or not given.
     """
     text = pl.col("text")
-    texts = texts.fill_null("").str.head(4 * HEAD)
+    texts = texts.fill_null("").str.strip_chars_start().str.head(4 * HEAD)
     fenced = texts.str.contains("```", literal=True)
     if fenced.any():
         texts = texts.scatter(fenced.arg_true(), texts.filter(fenced).str.replace_all(FENCED, " "))
-    frame = pl.DataFrame({"text": texts.str.head(HEAD).str.strip_chars(), "fenced": fenced})
-    beginning = text.str.head(COUNTED)
-    frame = frame.with_columns(
-        pl.lit(None, dtype=pl.String).alias("language"),
-        pl.lit(0, dtype=pl.UInt32).alias("syllables"),
-        pl.lit(0, dtype=pl.UInt32).alias("other"),
-        latin=beginning.str.count_matches("[A-Za-z]"),
-        wide=text.str.len_bytes() > text.str.len_chars(),
-    )
-    if frame["wide"].any():  # the rest is ASCII
-        frame = frame.with_row_index("at")
-        told = frame.filter("wide").select("at", *_scripts(beginning))
-        frame = frame.update(told, on="at", how="left").drop("at")
+    texts = texts.str.head(HEAD).str.strip_chars()
+    frame = pl.DataFrame({"text": texts, "fenced": fenced}).hstack(_scripts(texts))
+    may_be_code = frame["text"].str.contains(MAY_BE_CODE).arg_true()
+    is_code = frame["text"].gather(may_be_code).str.contains(CODE)
+    frame = frame.with_columns(is_code=pl.repeat(False, len(frame), eager=True).scatter(may_be_code, is_code))
     words = text.str.count_matches(" ", literal=True)
     short = pl.col("latin") + 2 * pl.col("other") < FEW_LETTERS
     english = (text.str.count_matches(ENGLISH) * 20 > words) | (text.str.count_matches(ENGLISH_TOO) * 5 > words)
     told = frame.with_columns(
         pl.coalesce(
             "language",
-            pl.when(text.str.contains(CODE) | (short & pl.col("fenced"))).then(pl.lit("code")),
+            pl.when(pl.col("is_code") | (short & pl.col("fenced"))).then(pl.lit("code")),
             pl.when(short).then(pl.lit("?")),
             pl.when(english & (pl.col("other") == 0)).then(pl.lit("en")),
         ).alias("language")
@@ -98,18 +87,19 @@ def languages(texts: pl.Series, ask: pl.Series | None = None) -> pl.DataFrame:
     return told.select(language.replace("?", None), "syllables", "latin")
 
 
-def _scripts(beginning: pl.Expr) -> list[pl.Expr]:
-    """Counts of letters by script, and the language that they tell; null: none does."""
-    hangul, kana, han, other = (beginning.str.count_matches(SCRIPTS[name]) for name in ("ko", "ja", "zh", "other"))
+def _scripts(texts: pl.Series) -> pl.DataFrame:
+    """Letters by script at the beginning of texts, and the language that they tell; null: none does."""
+    from curate.kernels.scripts import count_scripts
+
+    counts = np.zeros((len(texts), 5), dtype=np.int64)
+    count_scripts(*buffers(texts), COUNTED, counts)
+    frame = pl.DataFrame(counts, schema=["latin", "hangul", "kana", "han", "other"])
+    latin, hangul, kana, han, other = (pl.col(name) for name in frame.columns)
     syllables = hangul + kana + han
     japanese = (kana > 0) & (kana * 6 >= han + hangul)  # most letters of Japanese are Han
     language = pl.when(japanese).then(pl.lit("ja")).when(hangul >= han).then(pl.lit("ko")).otherwise(pl.lit("zh"))
-    mostly = syllables * LETTERS_OF_A_SYLLABLE > beginning.str.count_matches("[A-Za-z]") + other
-    return [
-        pl.when(mostly).then(language).alias("language"),
-        syllables.alias("syllables"),
-        other.alias("other"),
-    ]
+    mostly = syllables * LETTERS_OF_A_SYLLABLE > latin + other
+    return frame.select("latin", "other", syllables=syllables, language=pl.when(mostly).then(language))
 
 
 def _asked(text: str) -> str | None:

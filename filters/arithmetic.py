@@ -33,6 +33,9 @@ NEARBY = 20
 LARGEST_POWER, LONGEST = 64, 40
 """Bounds of an exponent, and of the parts of a computation that is worked out: "9^9^9^9" is left alone."""
 
+Number = int | Fraction
+"""Exact; whole numbers as such, which is quicker."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arithmetic:
@@ -46,9 +49,11 @@ class Arithmetic:
     reads = ("prompt", "response")
 
     def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
-        prose = rows["response"].fill_null("").str.replace_all(FENCED, " ")
-        may = prose.str.contains(MAY_COMPUTE).arg_true()
-        pairs = zip(prose.gather(may), rows["prompt"].gather(may), strict=True)
+        response = rows["response"].fill_null("")
+        may = response.str.contains("=", literal=True).arg_true()
+        may = may.filter(response.gather(may).str.contains(MAY_COMPUTE))
+        prose = response.gather(may).str.replace_all(FENCED, " ")
+        pairs = zip(prose, rows["prompt"].gather(may), strict=True)
         said = pl.Series([_first_wrong(text, prompt) for text, prompt in pairs], dtype=pl.String)
         nothing = pl.Series("wrong", [None], dtype=pl.String).new_from_index(0, len(rows))
         return nothing.scatter(may, said).to_frame()
@@ -63,7 +68,7 @@ def _first_wrong(text: str, prompt: str) -> str | None:
     return next((f"{said}, but it is {_shown(value)}" for said, value in stated), None)
 
 
-def _wrong(text: str) -> Iterator[tuple[str, Fraction]]:
+def _wrong(text: str) -> Iterator[tuple[str, Number]]:
     """Each computation of a text that is wrong, and what it comes to."""
     for line in text.splitlines():
         if "=" in line:
@@ -73,8 +78,10 @@ def _wrong(text: str) -> Iterator[tuple[str, Fraction]]:
                 yield fault
 
 
-def _faults(line: str) -> Iterator[tuple[str, Fraction]]:
+def _faults(line: str) -> Iterator[tuple[str, Number]]:
     for run in _RUN.finditer(line):
+        if "=" not in run[0]:
+            continue
         before, after = line[max(run.start() - NEARBY, 0) : run.start()], line[run.end() : run.end() + NEARBY]
         if _GOES_ON.search(before) or _GOES_BEFORE.search(before[-1:]):
             continue
@@ -92,31 +99,32 @@ def _faults(line: str) -> Iterator[tuple[str, Fraction]]:
                 yield f"{left} = {right}", b if _PLAIN.fullmatch(left) else a
 
 
-def _agree(a: Fraction, b: Fraction, left: str, right: str) -> bool:
+def _agree(a: Number, b: Number, left: str, right: str) -> bool:
     """Whether two sides are equal, to the digits that the one that is a plain number states."""
     if a == b:
         return True
-    for text, stated, exact in ((right, b, a), (left, a, b)):
+    for text in (right, left):
         if _PLAIN.fullmatch(text):
             digits = len(text.partition(".")[2])
-            return abs(stated - exact) < Fraction(1, 10**digits)
-    return abs(a - b) <= abs(a) / 100  # both are worked out of rounded numbers
+            return abs(Fraction(a - b)) < Fraction(1, 10**digits)
+    return abs(Fraction(a - b)) <= abs(Fraction(a, 100))  # both are worked out of rounded numbers
 
 
-def _shown(value: Fraction) -> str:
+def _shown(value: Number) -> str:
     return f"{value.numerator:,}" if value.denominator == 1 else f"{float(value):,.6g}"
 
 
-def _value(text: str) -> Fraction | None:
+def _value(text: str) -> Number | None:
     """What an expression of + - * / ^ and brackets comes to; None: it is none, or too large."""
-    tokens: list[Fraction | str] = []
+    tokens: list[Number | str] = []
     at = 0
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None or len(tokens) > LONGEST:
             return None
         if found[1]:
-            tokens.append(Fraction(found[1].replace(",", "")))
+            number = found[1].replace(",", "")
+            tokens.append(int(number) if number.isdecimal() else Fraction(number))
         elif found[2]:
             tokens.append({"**": "^", "×": "*", "x": "*", "÷": "/"}.get(found[2], found[2]))
         at = found.end()
@@ -127,7 +135,7 @@ def _value(text: str) -> Fraction | None:
     return value if not rest else None
 
 
-def _sum(tokens: list[Fraction | str]) -> tuple[Fraction, list[Fraction | str]]:
+def _sum(tokens: list[Number | str]) -> tuple[Number, list[Number | str]]:
     value, tokens = _product(tokens)
     while tokens and tokens[0] in ("+", "-"):
         more, rest = _product(tokens[1:])
@@ -135,15 +143,15 @@ def _sum(tokens: list[Fraction | str]) -> tuple[Fraction, list[Fraction | str]]:
     return value, tokens
 
 
-def _product(tokens: list[Fraction | str]) -> tuple[Fraction, list[Fraction | str]]:
+def _product(tokens: list[Number | str]) -> tuple[Number, list[Number | str]]:
     value, tokens = _power(tokens)
     while tokens and tokens[0] in ("*", "/"):
         more, rest = _power(tokens[1:])
-        value, tokens = value * more if tokens[0] == "*" else value / more, rest
+        value, tokens = value * more if tokens[0] == "*" else Fraction(value, more), rest
     return value, tokens
 
 
-def _power(tokens: list[Fraction | str]) -> tuple[Fraction, list[Fraction | str]]:
+def _power(tokens: list[Number | str]) -> tuple[Number, list[Number | str]]:
     sign, tokens = (-1, tokens[1:]) if tokens[0] == "-" else (1, tokens)
     head, rest = tokens[0], tokens[1:]
     if head == "(":
@@ -151,13 +159,14 @@ def _power(tokens: list[Fraction | str]) -> tuple[Fraction, list[Fraction | str]
         if rest[0] != ")":
             raise ValueError("a bracket is open")
         rest = rest[1:]
-    elif isinstance(head, Fraction):
+    elif isinstance(head, Number):
         value = head
     else:
         raise ValueError("a number was expected")
     if rest and rest[0] == "^":
         exponent, rest = _power(rest[1:])
-        if exponent.denominator != 1 or abs(exponent) > LARGEST_POWER or value.numerator.bit_length() > LARGEST_POWER:
+        small = -LARGEST_POWER <= exponent <= LARGEST_POWER and value.numerator.bit_length() <= LARGEST_POWER
+        if exponent.denominator != 1 or not small:
             raise ValueError("too large")
-        value = value**exponent.numerator
+        value = Fraction(value) ** exponent.numerator
     return sign * value, rest

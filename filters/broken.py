@@ -29,7 +29,8 @@ ANOTHER_ROW = (
     r"(?:Output|Response|출력|응답)(?: ?\d{1,3})?:)"
 )
 STOPS_AT = (
-    r"((?:[^\n]{30},| (?:the|and|or|because|its|their|your|my|our|whose|such as|including|than|is|are|was|were|an|to|of|from|into|which|e\.g\.|i\.e\.)|"
+    r"((?:[^\n]{30},| (?:the|and|or|because|its|their|your|my|our|whose|such as|including|"
+    r"than|is|are|was|were|an|to|of|from|into|which|e\.g\.|i\.e\.)|"
     r"\p{Hangul}(?:을|를|에서는)| (?:그리고|하지만|그러나|또한|및|또는)))$"
 )
 """Ends of texts after which something must follow, in English and Korean."""

@@ -26,7 +26,8 @@ SHOWN = (
     rf"(?:the|this) (?:table|chart|graph|map|figure) (?:below|above)|the (?:following|below) (?:table|chart|graph|map))"
 )
 SHOWN_KOREAN = (
-    r"(?:^|\P{Hangul})(첨부(?:된|한|하신) ?\p{Hangul}{1,6}(?: 파일)?|(?:첨부|다음|아래|위)의? ?(?:이미지|사진|그림|동영상|영상|"
+    r"(?:^|\P{Hangul})(첨부(?:된|한|하신) ?\p{Hangul}{1,6}(?: 파일)?|"
+    r"(?:첨부|다음|아래|위)의? ?(?:이미지|사진|그림|동영상|영상|"
     r"음성|파일|스크린샷)(?:에서|을|를|에|은|는|이|가|의)?|"
     r"이 (?:이미지|사진|그림)(?:을|를|에서|은|는|에))"
 )

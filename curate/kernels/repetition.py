@@ -1,4 +1,4 @@
-"""How much of a text says again what stands before in it, over UTF-8 bytes; white space counts once, however much of it.
+"""How much of a text says again what stands before in it, over UTF-8 bytes; white space counts once.
 
 Of "I like tea. I like tea. I like tea. I like tea. " three quarters are copies of the first sentence.
 """

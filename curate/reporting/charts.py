@@ -33,6 +33,11 @@ CONFIG = {
 Chart = dict[str, Any]
 
 
+def is_crowded(low: float, median: float, high: float) -> bool:
+    """Whether values, as of lengths, lie so close at their low end that they are to be spread by the logarithm."""
+    return low >= 0 and median < high / 8
+
+
 def histogram(bins: list[tuple[float, float, int, int]], threshold: float | None, title: str) -> str:
     """Rows kept and dropped by a measure, with the threshold as a line."""
     rows = []
@@ -54,7 +59,7 @@ def histogram(bins: list[tuple[float, float, int, int]], threshold: float | None
 def yield_curve(curve: list[tuple[float, int]], threshold: float | None) -> str:
     """Rows that would stay, by threshold."""
     rows = [{"at": at, "rows": left} for at, left in curve]
-    by_logarithm = curve[0][0] >= 0 and curve[len(curve) // 2][0] < curve[-1][0] / 8
+    by_logarithm = is_crowded(curve[0][0], curve[len(curve) // 2][0], curve[-1][0])
     encoding = {
         "x": {"field": "at", "type": "quantitative", "title": "threshold", **_scale(by_logarithm)},
         "y": {"field": "rows", "type": "quantitative", "title": "rows that would stay"},

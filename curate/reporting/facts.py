@@ -12,6 +12,7 @@ from curate.explaining import word_diff
 from curate.languages import languages
 from curate.ledger import RunDirectory, kept_rows
 from curate.pool import Pool
+from curate.reporting.charts import is_crowded
 from curate.seeded import shuffled_rank
 
 SHOWN = 10
@@ -24,8 +25,7 @@ DRAWN, TOGETHER = 5000, 250
 """Rows from which lengths, languages and turns before and after are told, and how many of them stand side by side: rows
 spread evenly would have the whole pool read."""
 
-BINS, CROWDED = 30, 8
-"""Bars of a histogram; where the median is this many times below the highest they are spread by the logarithm."""
+BINS = 30
 
 Values = npt.NDArray[np.float64]
 
@@ -158,8 +158,9 @@ def _bins(stayed: pl.Series, gone: pl.Series) -> list[tuple[float, float, int, i
     low, high = np.quantile(every, (0.005, 0.995))
     if low == high:
         low, high = every.min(), every.max()
-    crowded = low >= 0 and np.median(every) < high / CROWDED  # as lengths are: most at the low end
-    edges = np.expm1(np.linspace(np.log1p(low), np.log1p(high), BINS + 1)) if crowded else np.linspace(low, high, BINS + 1)
+    edges = np.linspace(low, high, BINS + 1)
+    if is_crowded(low, float(np.median(every)), high):
+        edges = np.expm1(np.linspace(np.log1p(low), np.log1p(high), BINS + 1))
     counts = [np.histogram(np.clip(values, low, high), edges)[0] for values in (kept, dropped)]
     return [(float(edges[k]), float(edges[k + 1]), int(counts[0][k]), int(counts[1][k])) for k in range(BINS)]
 

@@ -88,3 +88,18 @@ def test_real_texts_are_in_their_language(here: Path, real_data: Path) -> None:
     assert share("alpaca_gpteacher/roleplay.jsonl", "response", "en") > 0.998
     assert share("alpaca_dolly3k/dolly_3k.jsonl", "output", "en") > 0.998
     assert share("alpaca_gpteacher/codegen.jsonl", "response", "code") > 0.88
+
+
+def test_real_questions_with_answers_of_the_other_language_go(here: Path, real_data: Path, filtered: Filtered) -> None:
+    """Questions of one language, of twenty characters and more, each with an answer of the other."""
+
+    def texts(name: str, field: str) -> list[str]:
+        lines = (real_data / name).read_text().splitlines()
+        return [text for line in lines if len(text := json.loads(line)[field]) >= 20]
+
+    asked, said = (texts("ko_chatbot/ChatbotData.jsonl", field) for field in "QA")
+    english, answers = (texts("alpaca_dolly3k/dolly_3k.jsonl", field) for field in ("instruction", "output"))
+    to_korean = [(question, answer) for question, answer in zip(asked, answers, strict=False) if len(answer) > 60]
+    to_english = list(zip(english, said, strict=False))
+    assert filtered(to_korean, "language").summary.dropped > 0.85 * len(to_korean)
+    assert filtered(to_english, "language").summary.dropped > 0.7 * len(to_english)
