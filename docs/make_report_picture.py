@@ -20,9 +20,10 @@ def main() -> None:
         os.chdir(name)
         Path("mine.yaml").write_text(STEPS)
         shutil.copy(HERE.parent / "data" / "sample.jsonl", "raw.jsonl")
+        curate.filter("raw.jsonl", recipe="mine.yaml", work_dir="warm")  # compiles what is compiled
         result = curate.filter("raw.jsonl", recipe="mine.yaml")
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = chromium.new_page(viewport={"width": 1100, "height": 1500})
+        page = chromium.new_page(viewport={"width": 1100, "height": 1750})
         page.goto((result.run.path / "report.html").absolute().as_uri())
         page.screenshot(path=HERE / "report.png")
 
