@@ -76,7 +76,7 @@ def buffers(texts: pl.Series) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int
     arrow = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
     _, offsets, data = arrow.buffers()
     at = np.frombuffer(offsets, dtype=np.int64)[arrow.offset : arrow.offset + len(arrow) + 1]
-    return np.frombuffer(data, dtype=np.uint8) if data else np.zeros(0, dtype=np.uint8), at
+    return np.frombuffer(data or b"", dtype=np.uint8), at
 
 
 @dataclass(frozen=True)
