@@ -24,9 +24,10 @@ THRESHOLD = 0.45
 """Default Jaccard similarity of shingles. 15 % of edited words leave 0.57 of the word pairs, 20 % leave 0.47. On the
 rows of `benchmarks/near_duplicates.py` F1 is 0.983 at 0.5 and 0.994 at 0.45; on labelled pairs precision is equal."""
 
-SHORT = 24
+SHORT = 32
 """Texts of fewer shingles must be more alike than the threshold: "the capital of France is Paris" and "the capital of
-Spain is Madrid" share half of their word pairs and say different things."""
+Spain is Madrid" share half of their word pairs and say different things. Of labelled Korean and English pairs of
+sentences that it calls the same, people do 99.6 %; at 24, which finds 7 % more, 99.0 %."""
 
 LOWEST = 0.4
 """Below this the bands find less than 93 % of the pairs."""

@@ -371,9 +371,9 @@ def test_a_mature_library_finds_the_same(here: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "texts", "same", "precision"),
     [
-        ("dup_question_pair_ko/train.jsonl", "question", lambda r: r["is_duplicate"] == "0", 0.98),
-        ("dup_sts2016_postediting_en/test_scored.jsonl", "sentence", lambda r: float(r["score"]) >= 3, 0.95),
-        ("dup_korsts/sts-dev.jsonl", "sentence", lambda r: float(r["score"]) >= 3, 0.85),
+        ("dup_question_pair_ko/train.jsonl", "question", lambda r: r["is_duplicate"] == "0", 0.99),
+        ("dup_sts2016_postediting_en/test_scored.jsonl", "sentence", lambda r: float(r["score"]) >= 3, 0.99),
+        ("dup_korsts/sts-dev.jsonl", "sentence", lambda r: float(r["score"]) >= 3, 0.96),
     ],
 )
 def test_what_it_calls_the_same_people_call_the_same(
