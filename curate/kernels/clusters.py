@@ -131,9 +131,13 @@ def choose(order, starts, keys, sets, bounds, threshold, short, fixed, rival, si
     band with it: a long chain of rows, each a little unlike the last, takes no time quadratic in its length.
     """
     bands = keys.shape[1]
-    kept = np.empty(FEW, dtype=np.int64)
-    before = np.empty((FEW, bands), dtype=np.int32)  # for each kept row and band, the kept row before in that slot
-    compared = np.empty(FEW, dtype=np.int64)
+    largest = 0
+    for cluster in range(len(starts) - 1):
+        largest = max(largest, starts[cluster + 1] - starts[cluster])
+    # as long as they may have to be: pages that nobody writes to take no memory
+    kept = np.empty(largest, dtype=np.int64)
+    before = np.empty((largest, bands), dtype=np.int32)  # for each kept row and band, the kept row before in that slot
+    compared = np.empty(largest, dtype=np.int64)
     for cluster in range(len(starts) - 1):
         count = 0
         size = starts[cluster + 1] - starts[cluster]
@@ -161,10 +165,6 @@ def choose(order, starts, keys, sets, bounds, threshold, short, fixed, rival, si
                                 rival[row] = kept[at]
                         at = before[at, band]
             if best < 0:
-                if count == len(kept):
-                    kept = np.concatenate((kept, np.empty_like(kept)))
-                    before = np.concatenate((before, np.empty_like(before)))
-                    compared = np.concatenate((compared, np.empty_like(compared)))
                 kept[count] = row
                 compared[count] = -1
                 for band in range(bands if size > FEW else 0):

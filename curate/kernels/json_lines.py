@@ -6,7 +6,7 @@ response are valid UTF-8 strings, and whose other fields are scalars or lists of
 to `curate.shapes.read_record`, the twin that a test holds this kernel against.
 
 Loops that run over every byte count in u64: for a signed index numba first looks whether it counts from the end, which
-makes them three times slower.
+makes them three times slower. Constants are given as `np.int64(8)`: for each literal numba compiles a function anew.
 """
 
 import numpy as np
@@ -299,7 +299,7 @@ def _put_value(out, o, buf, i, end, classes):
             close, escaped = _string_end(buf, i + 1, end, classes)
             out[o] = 0x22
             if escaped:
-                o = _put_string(out, o + 1, buf, i + 1, close, True)
+                o = _put_string(out, o + 1, buf, i + 1, close, np.bool_(True))
             else:
                 o = _put_bytes(out, o + 1, buf, i + 1, close)
             out[o] = 0x22
@@ -473,28 +473,32 @@ def read_plain_lines(buf, starts, ends, names, name_offsets, meanings, classes):
             field[row] = prompt_field
             start = p
             if pa >= 0:
-                p = _put_string(prompt, p, buf, pa, pb, False) if pe else _put_bytes(prompt, p, buf, pa, pb)
+                p = _put_string(prompt, p, buf, pa, pb, np.bool_(False)) if pe else _put_bytes(prompt, p, buf, pa, pb)
             if ia >= 0 and ib > ia:
                 if p > start:
                     prompt[p] = 0x0A
                     prompt[p + 1] = 0x0A
                     p += 2
-                p = _put_string(prompt, p, buf, ia, ib, False) if ie else _put_bytes(prompt, p, buf, ia, ib)
+                p = _put_string(prompt, p, buf, ia, ib, np.bool_(False)) if ie else _put_bytes(prompt, p, buf, ia, ib)
             h = _put_length(hashed, h, 2 if ra >= 0 else 1)
-            h = _put_bytes(hashed, h, _USER, 0, 8)
+            h = _put_bytes(hashed, h, _USER, np.int64(0), np.int64(8))
             h = _put_length(hashed, h, p - start)
             h = _put_bytes(hashed, h, prompt, start, p)
-            h = _put_length(hashed, h, 0xFFFFFFFF)
+            h = _put_length(hashed, h, np.int64(0xFFFFFFFF))
             if ra >= 0:
                 answered[row] = True
                 start = r
-                r = _put_string(response, r, buf, ra, rb, False) if re else _put_bytes(response, r, buf, ra, rb)
-                h = _put_bytes(hashed, h, _ASSISTANT, 0, 13)
+                r = (
+                    _put_string(response, r, buf, ra, rb, np.bool_(False))
+                    if re
+                    else _put_bytes(response, r, buf, ra, rb)
+                )
+                h = _put_bytes(hashed, h, _ASSISTANT, np.int64(0), np.int64(13))
                 h = _put_length(hashed, h, r - start)
                 h = _put_bytes(hashed, h, response, start, r)
-                h = _put_length(hashed, h, 0xFFFFFFFF)
-            h = _put_length(hashed, h, 0xFFFFFFFF)  # no chosen
-            h = _put_length(hashed, h, 0xFFFFFFFF)  # no rejected
+                h = _put_length(hashed, h, np.int64(0xFFFFFFFF))
+            h = _put_length(hashed, h, np.int64(0xFFFFFFFF))  # no chosen
+            h = _put_length(hashed, h, np.int64(0xFFFFFFFF))  # no rejected
             hashed[h] = 0xFF  # no label
             h += 1
             meta[m] = 0x7B

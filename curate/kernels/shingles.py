@@ -189,7 +189,7 @@ def _sort_few(hashes, out, starts):
 
     `starts` u32[257] is room to work in. Hashes are spread evenly, so that few move, and not far.
     """
-    _by_byte(hashes, out, starts, 24)
+    _by_byte(hashes, out, starts, np.uint32(24))
     for k in range(1, len(out)):
         h = out[k]
         at = k
@@ -201,15 +201,18 @@ def _sort_few(hashes, out, starts):
 
 @kernel
 def _by_byte(hashes, out, starts, shift):
-    """Write `hashes` to `out` in order of one of their bytes, equal ones as they stood."""
+    """Write `hashes` to `out` in order of one of their bytes, equal ones as they stood.
+
+    `shift` is a u32 that numba can't take for a constant: for each of those it would compile this anew.
+    """
     for bucket in range(257):
         starts[bucket] = 0
     for k in range(len(hashes)):
-        starts[(hashes[k] >> np.uint32(shift) & np.uint32(255)) + np.uint32(1)] += np.uint32(1)
+        starts[(hashes[k] >> shift & np.uint32(255)) + np.uint32(1)] += np.uint32(1)
     for bucket in range(256):
         starts[bucket + 1] += starts[bucket]
     for k in range(len(hashes)):
-        bucket = hashes[k] >> np.uint32(shift) & np.uint32(255)
+        bucket = hashes[k] >> shift & np.uint32(255)
         out[starts[bucket]] = hashes[k]
         starts[bucket] += np.uint32(1)
 
@@ -230,10 +233,10 @@ def shingle_sets(hashes, starts, counts, sets, bounds):
             _sort_few(own, out, scratch)
         else:
             spare = np.empty(len(own), dtype=np.uint32)
-            _by_byte(own, spare, scratch, 0)
-            _by_byte(spare, out, scratch, 8)
-            _by_byte(out, spare, scratch, 16)
-            _by_byte(spare, out, scratch, 24)
+            _by_byte(own, spare, scratch, np.uint32(0))
+            _by_byte(spare, out, scratch, np.uint32(8))
+            _by_byte(out, spare, scratch, np.uint32(16))
+            _by_byte(spare, out, scratch, np.uint32(24))
         distinct = 0
         for k in range(len(out)):
             if k == 0 or out[k] != out[distinct - 1]:
