@@ -91,6 +91,7 @@ def filter(
     recipe: Input = "default",
     set: Sequence[str] = (),
     keep: int | None = None,
+    judge: str | None = None,
     exclude: Sequence[Input] = (),
     format: str | None = None,
     map: Mapping[str, str] | None = None,
@@ -111,7 +112,7 @@ def filter(
     out, work = Path(output), Path(work_dir)
     working = replace(working or Working(), fresh=fresh)
     extra = [Path(file) for file in plugins]
-    found = _recipe(recipe, set, keep, exclude, seed, extra)
+    found = _recipe(recipe, set, keep, judge, exclude, seed, extra)
     options = read_options(format, map, max_line, limit)
     compared = [file for step in found.steps for file in getattr(step.filter, "exclude", ())]
     check_output(out, [*files, *compared])
@@ -151,6 +152,7 @@ def dry_run(
     recipe: Input = "default",
     set: Sequence[str] = (),
     keep: int | None = None,
+    judge: str | None = None,
     exclude: Sequence[Input] = (),
     format: str | None = None,
     map: Mapping[str, str] | None = None,
@@ -163,7 +165,7 @@ def dry_run(
     """As `filter`, over at most 10,000 seeded rows, in a folder that is gone when the `with` block ends."""
     working = working or Working()
     extra = [Path(file) for file in plugins]
-    found = _recipe(recipe, set, keep, exclude, seed, extra)
+    found = _recipe(recipe, set, keep, judge, exclude, seed, extra)
     options = replace(read_options(format, map, max_line, limit), sample=DRY_RUN_ROWS, seed=seed)
     with tempfile.TemporaryDirectory(prefix="curate-") as folder, disk_faults(Path(folder)):
         work = Path(folder)
@@ -172,7 +174,7 @@ def dry_run(
         check_measures(found, pool)
         began = time.monotonic()
         with open_run(work, pool, found, seed=seed, plugins=extra) as run:
-            steps = execute(run, pool, found, working)
+            steps = execute(run, pool, found, working, ask_models=False)
             yield Result(summarise(run, pool, steps, Path(), time.monotonic() - began), run, pool)
 
 
@@ -184,10 +186,19 @@ def check_inputs(files: Sequence[Input], work: Path) -> None:
 
 
 def _recipe(
-    name: Input, settings: Sequence[str], keep: int | None, exclude: Sequence[Input], seed: int, plugins: Sequence[Path]
+    name: Input,
+    settings: Sequence[str],
+    keep: int | None,
+    judge: str | None,
+    exclude: Sequence[Input],
+    seed: int,
+    plugins: Sequence[Path],
 ) -> Recipe:
     files = [str(file) for file in exclude]
-    return load_recipe(str(name), settings=settings, keep=keep, exclude=files, seed=seed, plugins=load_plugins(plugins))
+    found = load_plugins(plugins)
+    return load_recipe(
+        str(name), settings=settings, keep=keep, judge=judge, exclude=files, seed=seed, plugins=found
+    )
 
 
 def read_options(

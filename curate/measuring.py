@@ -28,6 +28,9 @@ Mask = npt.NDArray[np.bool_]
 RANGE = 65_536
 """Rows of one part."""
 
+SAMPLED = 200
+"""Rows from which a streaming filter tells what all will take."""
+
 FLUSH_ROWS, FLUSH_SECONDS = 1024, 5.0
 """A streamed measure is written at least after so many rows or seconds."""
 
@@ -179,19 +182,21 @@ class Measures:
         total, done = int(lacking.sum()), 0
         if not total:
             return 0
+        for line in self.estimate(lacking, probe=True):
+            working.notice(f"{self.step.name}: {line}")
         if working.fresh:
             for start in range(0, len(self.pool), RANGE):
                 for part in self._streamed_parts(start):
                     part.unlink()
         waiting: list[pl.DataFrame] = []
-        written = time.monotonic()
+        began = written = time.monotonic()
         try:
             for frame in self._answers(lacking, working):
                 failed = frame.filter(pl.col("problem").is_not_null())
                 self.problems.update(zip(failed["row"], failed["problem"], strict=True))
                 waiting.append(frame.filter(pl.col("problem").is_null()).drop("problem"))
                 done += len(frame)
-                working.report(self.step.name, done, total)
+                working.report(self.step.name, done, total, self._going(working, began))
                 if sum(map(len, waiting)) >= FLUSH_ROWS or time.monotonic() - written > FLUSH_SECONDS:
                     self._flush(waiting)
                     written = time.monotonic()
@@ -199,6 +204,22 @@ class Measures:
             self._flush(waiting)
         working.check()
         return done
+
+    def _going(self, working: Working, began: float) -> str:
+        spent, seconds = working.spending, max(time.monotonic() - began, 0.1)
+        tokens = (spent.prompt_tokens + spent.output_tokens) / seconds
+        return f"{tokens:,.0f} tokens/s, {len(self.problems):,} unscored"
+
+    def estimate(self, lacking: Mask, probe: bool) -> list[str]:
+        """What measuring the rows that the mask names will take, as the filter tells it from a sample of them."""
+        if not hasattr(self.filter, "estimate") or not lacking.any():
+            return []
+        rows = np.flatnonzero(lacking)
+        some = rows[np.unique(np.linspace(0, len(rows) - 1, SAMPLED).astype(np.int64))]
+        sample = pl.concat(self.pool.texts(some, trait(self.filter, "reads")))
+        with filter_faults(self.step.filter_name):
+            lines: list[str] = self.filter.estimate(sample, len(rows), probe)
+        return lines
 
     def _answers(self, lacking: Mask, working: Working) -> Iterator[pl.DataFrame]:
         with filter_faults(self.step.filter_name):
@@ -246,8 +267,8 @@ class Measures:
 
 def column_values(reference: str, rows: Mask, pool: Pool, measured: dict[str, Measures]) -> pl.DataFrame:
     """The values that a `Column` names, as `value`, with `problem` where one could not be had."""
-    owner, _, name = reference.rpartition(".")
-    if owner in measured:
+    name = reference.rpartition(".")[2]
+    if (owner := owner_of(reference)) in measured:
         source = measured[owner]
         return source.load(rows, [name]).drop("row").rename({name: "value"})
     wanted = pl.Series(rows)
@@ -262,5 +283,10 @@ def column_values(reference: str, rows: Mask, pool: Pool, measured: dict[str, Me
 
 def is_from_model(reference: str, measured: dict[str, Measures]) -> bool:
     """Whether a model made the column: then only the living have a value."""
-    owner = reference.rpartition(".")[0]
+    owner = owner_of(reference)
     return owner in measured and measured[owner].streams
+
+
+def owner_of(reference: str) -> str:
+    """The step that makes the column, if one does."""
+    return reference.rpartition(".")[0]

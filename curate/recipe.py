@@ -50,10 +50,12 @@ class Step:
         return {self.filter_name: values, **options}
 
     def columns(self) -> dict[str, str]:
-        """Field name and reference of each `Column` that is set."""
+        """Field name and reference of each `Column` that is set; of several in one field `of.0`, `of.1` ..."""
         fields = parameters(type(self.filter))
         named = {name: getattr(self.filter, name) for name, field in fields.items() if is_column(field)}
-        return {name: str(value) for name, value in named.items() if value is not None}
+        single = {name: str(value) for name, value in named.items() if isinstance(value, str)}
+        several = {name: value for name, value in named.items() if isinstance(value, tuple)}
+        return single | {f"{name}.{k}": str(value) for name, values in several.items() for k, value in enumerate(values)}
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,12 @@ def load_recipe(
     *,
     settings: Sequence[str] = (),
     keep: int | None = None,
+    judge: str | None = None,
     exclude: Sequence[str] = (),
     seed: int = 0,
     plugins: dict[str, type] | None = None,
 ) -> Recipe:
-    """The recipe of a built-in name or a YAML file, with `--set`, `--keep`, `--exclude` and `--seed` applied.
+    """The recipe of a built-in name or a YAML file, with `--judge`, `--set`, `--keep`, `--exclude` and `--seed` applied.
 
     Raises UsageError, with the known names, for anything that is not as it should be.
     """
@@ -100,6 +103,8 @@ def load_recipe(
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{file} is not YAML: {error}") from None
     given = _given(text, str(file))
+    if judge is not None:
+        _add_judge(given, judge, plugins)
     _apply(given, settings)
     _select(given, keep, file.stem, plugins)
     for filter, values, _ in given:
@@ -178,6 +183,16 @@ def _apply(given: list[_Given], settings: Sequence[str]) -> None:
             raise UsageError(f"--set {setting}: {value} is not a YAML value") from None
         _, values, options = given[names.index(step)]
         (options if parameter in STEP_OPTIONS and parameter != "as" else values)[parameter] = parsed
+
+
+def _add_judge(given: list[_Given], model: str, plugins: dict[str, type] | None) -> None:
+    """Let `model` judge: by the judges that the recipe has, or by one after the cheap steps, before what selects."""
+    judges = [values for filter, values, _ in given if filter == "judge"]
+    for values in judges:
+        values["model"] = model
+    if not judges:
+        selecting = [k for k, (f, _, _) in enumerate(given) if "n" in parameters(load_filter(f, plugins))]
+        given.insert(min(selecting, default=len(given)), ("judge", {"model": model}, {"as": "judge"}))
 
 
 def _select(given: list[_Given], keep: int | None, name: str, plugins: dict[str, type] | None) -> None:

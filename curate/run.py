@@ -24,7 +24,7 @@ from curate.errors import NothingKeptError, StoppedError, UsageError
 from curate.formats.sources import Source, sources_of
 from curate.ledger import Mask, RunDirectory, kept_rows, notes_of, orphans, write_part
 from curate.losses import losses
-from curate.measuring import Measures, column_values, is_from_model
+from curate.measuring import Measures, column_values, is_from_model, owner_of
 from curate.memory import forget_peak, peak_megabytes
 from curate.pool import Pool
 from curate.protocol import DECISION, VERDICT, filter_faults, trait
@@ -165,20 +165,31 @@ def pool_of(run: RunDirectory, work_dir: Path) -> Pool:
     return Pool(path, sources, work_dir)
 
 
-def execute(run: RunDirectory, pool: Pool, recipe: Recipe, working: Working) -> list[StepSummary]:
+def execute(
+    run: RunDirectory, pool: Pool, recipe: Recipe, working: Working, ask_models: bool = True
+) -> list[StepSummary]:
     """Take the steps in order over the rows still alive and write each one's part of the ledger.
 
+    Without `ask_models` a step that needs one, and what depends on its measures, is only estimated and left out.
     Raises NothingKeptError when a step keeps nothing: what it decided is kept, so that `why` can tell.
     """
     alive = np.ones(len(pool), dtype=np.bool_)
     measured: dict[str, Measures] = {}
+    left_out: set[str] = set()
     summaries = []
     pool.working = working
     for number, step in enumerate(recipe.steps, 1):
         began = time.monotonic()
         forget_peak()
         working.check()
-        measured[step.name] = measures = Measures(step, pool)
+        measures = Measures(step, pool)
+        missing = [reference for reference in step.columns().values() if owner_of(reference) in left_out]
+        if missing or (measures.streams and not ask_models):
+            left_out.add(step.name)
+            why = f"needs {missing[0]}" if missing else "; ".join(measures.estimate(alive, probe=False))
+            working.notice(f"{step.name}: left out of the dry run ({why})")
+            continue
+        measured[step.name] = measures
         part = run.part(number, step.name)
         new = 0
         if part.exists():  # this run was here before it was killed

@@ -16,9 +16,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 @dataclass(frozen=True)
 class Template:
-    """A text of `prompts/`; `facts`: its front matter (name, version, language, source ...)."""
+    """A text of `prompts/`; `facts`: its front matter (name, version, language, source ...); `text`: its source."""
 
     facts: dict[str, Any]
+    text: str
     body: jinja2.Template
 
     def render(self, **values: Any) -> str:
@@ -30,7 +31,19 @@ class Template:
 def load_template(name: str) -> Template:
     """The template of the file `prompts/NAME.md`."""
     files = (Path(folder) / f"{name}.md" for folder in importlib.import_module("curate.prompts").__path__)
-    text = next(file for file in files if file.is_file()).read_text()
-    _, front, body = text.split("---\n", 2)
+    return template_of(next(file for file in files if file.is_file()).read_text())
+
+
+def template_of(text: str) -> Template:
+    """The template in a text. Raises ValueError where it has no front matter, jinja2.TemplateError for a broken body."""
+    parts = text.split("---\n", 2)
+    if len(parts) < 3 or parts[0].strip():
+        raise ValueError("it does not begin with a front matter between two lines of ---")
+    try:
+        facts = yaml.safe_load(parts[1])
+    except yaml.YAMLError as error:
+        raise ValueError(f"its front matter is not YAML: {error}") from None
+    if not isinstance(facts, dict):
+        raise ValueError("its front matter names nothing")
     environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)
-    return Template(yaml.safe_load(front), environment.from_string(body))
+    return Template(facts, parts[2], environment.from_string(parts[2]))

@@ -1,4 +1,4 @@
-"""How a run works: its threads, whom it tells, and the flag that stops it.
+"""How a run works: its threads, whom it tells, what it may spend, and the flag that stops it.
 
 The library never prints: `Working(notice=print)` tells what it has to say to whoever called it.
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from curate.errors import InterruptedRun
+from curate.spending import Spending
 
 T = TypeVar("T")
 
@@ -22,13 +23,14 @@ def _silent(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Working:
-    """`report(stage, done, total)` is called as work goes on, `notice(text)` for what a person should know."""
+    """`report(stage, done, total, detail="")` is called as work goes on, `notice(text)` for what a person should know."""
 
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
     fresh: bool = False
-    report: Callable[[str, int, int], None] = _silent
+    report: Callable[..., None] = _silent
     notice: Callable[[str], None] = _silent
     stop: threading.Event = field(default_factory=threading.Event)
+    spending: Spending = field(default_factory=Spending)
 
     def check(self) -> None:
         """Raises InterruptedRun once a person asked to stop."""

@@ -17,6 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from curate.cli.text import safe, safe_lines
+from curate.errors import StoppedError
+from curate.spending import Spending
 from curate.working import Working
 
 if TYPE_CHECKING:
@@ -47,8 +49,8 @@ class Screen:
         """Say something a person should know."""
         self.console.print(Text(safe_lines(text)))
 
-    def report(self, stage: str, done: int, total: int) -> None:
-        """Show how far a stage is; called from any thread."""
+    def report(self, stage: str, done: int, total: int, detail: str = "") -> None:
+        """Show how far a stage is; called from any thread. `detail`: what else is to be seen of it."""
         with self._lock:
             now = time.monotonic()
             began = self._began.setdefault(stage, now)
@@ -57,18 +59,19 @@ class Screen:
                 task = self._tasks.get(stage)
                 if task is None:
                     task = self._tasks[stage] = self._progress.add_task(stage, total=total, speed="")
-                speed = f"{amount(stage, rate)}/s" if rate else ""
+                speed = ", ".join(filter(None, [f"{amount(stage, rate)}/s" if rate else "", detail]))
                 self._progress.update(task, completed=done, total=total, speed=speed)
             elif now - self._spoke.get(stage, began) >= LINE_SECONDS and done < total:
                 self._spoke[stage] = now
                 left = f", {(total - done) / rate:,.0f} s left" if rate else ""
-                self.notice(f"{stage}: {done / total:.0%} ({amount(stage, rate)}/s{left})")
+                more = f", {detail}" if detail else ""
+                self.notice(f"{stage}: {done / total:.0%} ({amount(stage, rate)}/s{more}{left})")
 
     @contextmanager
-    def working(self, threads: int | None = None) -> Iterator[Working]:
+    def working(self, threads: int | None = None, spending: Spending | None = None) -> Iterator[Working]:
         """How a run works for this screen: the first Ctrl-C drains for at most 10 s, the second stops."""
         stop = threading.Event()
-        working = Working(report=self.report, notice=self.notice, stop=stop)
+        working = Working(report=self.report, notice=self.notice, stop=stop, spending=spending or Spending())
         if threads:
             working = replace(working, threads=threads)
         before = signal.signal(signal.SIGINT, lambda *args: self._interrupted(stop, *args))
@@ -89,6 +92,20 @@ class Screen:
         finally:
             self._progress = None
             signal.signal(signal.SIGINT, before)
+
+    def check_answered(self, spending: Spending) -> None:
+        """Say what models were asked. Raises StoppedError where requests finally failed."""
+        if spending.answered or spending.cached:
+            cost = f", {spending.cost:,.2f} paid" if spending.cost else ""
+            self.notice(
+                f"models: {spending.answered:,} answers ({spending.prompt_tokens:,} tokens in, "
+                f"{spending.output_tokens:,} out{cost}), {spending.cached:,} from the cache"
+            )
+        if spending.failed:
+            raise StoppedError(
+                f"{spending.failed:,} requests finally failed; their rows are unscored",
+                "run the same command again to ask only those",
+            )
 
     def _interrupted(self, stop: threading.Event, number: int, frame: FrameType | None) -> None:
         if stop.is_set():

@@ -4,7 +4,14 @@ from typing import Any
 
 import click
 
-from curate.cli.options import DEFAULT_WORK_DIR, RUN_OPTIONS, SHAPE_OPTIONS, WORK_DIR, with_options
+from curate.cli.options import (
+    DEFAULT_WORK_DIR,
+    MODEL_OPTIONS,
+    RUN_OPTIONS,
+    SHAPE_OPTIONS,
+    WORK_DIR,
+    with_options,
+)
 
 
 @click.command("filter")
@@ -13,21 +20,25 @@ from curate.cli.options import DEFAULT_WORK_DIR, RUN_OPTIONS, SHAPE_OPTIONS, WOR
 @click.option("--recipe", default="default", show_default=True, metavar="NAME|FILE", help="See `curate recipes`.")
 @click.option("--set", "settings", multiple=True, metavar="STEP.PARAM=VALUE", help="Change a parameter of the recipe.")
 @click.option("--keep", type=int, metavar="N", help="How many rows the recipe's last selecting step keeps.")
+@click.option("--judge", metavar="MODEL", help="Let a model judge the rows too: vllm:NAME, http://HOST/v1#NAME, hf:NAME.")
 @click.option("--exclude", multiple=True, metavar="FILE", help="Rows one already has: what repeats them is dropped.")
 @click.option("--dry-run", is_flag=True, help="Try the recipe on 10,000 seeded rows; write nothing.")
 @click.option("--fresh", is_flag=True, help="Measure and decide anew, whatever earlier runs left.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON on stdout.")
-@with_options(SHAPE_OPTIONS, RUN_OPTIONS, WORK_DIR)
+@with_options(MODEL_OPTIONS, SHAPE_OPTIONS, RUN_OPTIONS, WORK_DIR)
 def command(
     inputs: tuple[str, ...],
     output: str,
     recipe: str,
     settings: tuple[str, ...],
     keep: int | None,
+    judge: str | None,
     exclude: tuple[str, ...],
     dry_run: bool,
     fresh: bool,
     as_json: bool,
+    budget: float | None,
+    max_tokens: int | None,
     threads: int | None,
     **reading: Any,
 ) -> None:
@@ -42,12 +53,14 @@ def command(
 
     from curate import filtering
     from curate.cli.console import Screen, show_steps
+    from curate.cli.settings import spending
 
     screen = Screen()
     options = {
         "recipe": recipe,
         "set": settings,
         "keep": keep,
+        "judge": judge,
         "exclude": exclude,
         "format": reading["format_"],
         "map": dict(reading["map_"]),
@@ -56,7 +69,7 @@ def command(
         "seed": reading["seed"],
         "plugins": reading["plugins"],
     }
-    with screen.working(threads) as working:
+    with screen.working(threads, spending(budget, max_tokens)) as working:
         tried: AbstractContextManager[filtering.Result]
         if dry_run:
             tried = filtering.dry_run(inputs, working=working, **options)
@@ -76,6 +89,7 @@ def command(
         import orjson
 
         click.echo(orjson.dumps(summary.as_dict()).decode())
+    screen.check_answered(working.spending)
 
 
 def _closing_words(summary: Any, dry_run: bool, work_dir: str) -> list[str]:

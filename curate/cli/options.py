@@ -53,6 +53,10 @@ RUN_OPTIONS = [
     click.option("--threads", type=click.IntRange(1), help="Threads to work with (default: all cores)."),
     click.option("--plugin", "plugins", type=click.Path(), multiple=True, help="A Python file that defines a filter."),
 ]
+MODEL_OPTIONS = [
+    click.option("--budget", type=click.FloatRange(0, min_open=True), help="Stop when models have cost so much."),
+    click.option("--max-tokens", type=click.IntRange(1), help="Stop after so many tokens, in and out."),
+]
 DEFAULT_WORK_DIR = ".curate"
 WORK_DIR = click.option(
     "--work-dir", type=click.Path(), default=DEFAULT_WORK_DIR, show_default=True, help="Where pools and runs are kept."

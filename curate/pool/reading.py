@@ -92,7 +92,7 @@ def read_pool(
     sources = [_kept_in(path, source, pools) for source in sources]
     if not (path / "pool.json").exists():
         _write_rows(path, sources, options, working or Working())
-    pool = Pool(path, sources, work_dir)
+    pool = Pool(path, sources, work_dir, working)
     if not len(pool):
         raise InputError(*_why_nothing(pool))
     return pool

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 class Pool:
     """All rows of an input, on disk; no method holds more text than a row group of `rows.parquet`."""
 
-    def __init__(self, path: Path, sources: Sequence[Source], work_dir: Path) -> None:
+    def __init__(self, path: Path, sources: Sequence[Source], work_dir: Path, working: Working | None = None) -> None:
         self.path = path
+        self.working = working or Working()
+        """Whom a filter that asks a model tells, what it may spend, and the flag that stops it."""
         self.sources = list(sources)
         self.work_dir = work_dir
         self.side = "chosen"

@@ -1,0 +1,48 @@
+"""What the backends within this process share: prompts rendered by the model's own chat template.
+
+`rendered(tokenizer, request)` is `<|im_start|>user\\nHi<|im_end|>\\n<|im_start|>assistant\\n`.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from curate.errors import UsageError
+from curate.models.requests import Request
+
+
+def rendered(tokenizer: Any, request: Request) -> str:
+    """The request as the model's chat template writes it; without a template, the contents with blank lines between."""
+    turns = [turn._asdict() for turn in request.turns]
+    if not tokenizer.chat_template:
+        return "\n\n".join([turn["content"] for turn in turns]) + "\n\n" + request.prefill
+    if request.prefill:
+        # what `continue_final_message` gives loses white space at the end of the prefill; this does not
+        return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)) + request.prefill
+    return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+
+
+def check_name(name: str) -> None:
+    """Raises UsageError for a model that is neither a folder nor can be a name on the hub."""
+    path = Path(name)
+    if path.is_dir() and not (path / "config.json").is_file():
+        raise UsageError(f"{name} is no model: it has no config.json", "name a folder that save_pretrained wrote")
+    if not path.is_dir() and (name.startswith((".", "/", "~")) or name.count("/") > 1 or not name):
+        raise UsageError(f"there is no model folder {name}", "name a folder, or OWNER/NAME on the hub")
+
+
+def identity(name: str) -> str:
+    """The name, and for a folder a digest of its files: another model under an old path is another model."""
+    path = Path(name)
+    if not path.is_dir():
+        return name
+    digest = hashlib.blake2b(digest_size=8)
+    for file in sorted(path.iterdir()):
+        if file.suffix in (".safetensors", ".json", ".jinja", ".bin", ".model"):
+            digest.update(f"{file.name} {file.stat().st_size} ".encode())
+            with file.open("rb") as opened:
+                digest.update(opened.read(1 << 16))
+                if file.stat().st_size > 1 << 17:  # weights differ at the end too
+                    opened.seek(-(1 << 16), 2)
+                    digest.update(opened.read())
+    return f"{path.name}@{digest.hexdigest()}"

