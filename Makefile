@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install test lint bench docs
+.PHONY: install test test-models lint bench docs
 
 install: $(BIN)/curate  ## an environment with everything the tests need
 
@@ -13,6 +13,17 @@ $(BIN)/curate: pyproject.toml
 
 test: install  ## the core suite, under 5 minutes on 2 cores
 	$(BIN)/pytest -n 2
+
+test-models: $(VENV)-models/bin/curate  ## what needs torch, TRL and vLLM's engine for CPUs, under 15 minutes on 2 cores
+	$(VENV)-models/bin/pytest tests/real_models
+
+$(VENV)-models/bin/curate: tests/real_models/requirements.lock
+	$(PYTHON) -m venv $(VENV)-models
+	$(VENV)-models/bin/pip install --quiet "$$(grep -o '^torch==[0-9.]*' $<)"
+	grep -v '^torch==' $< > $(VENV)-models/rest.txt
+	$(VENV)-models/bin/pip install --quiet --no-deps --requirement $(VENV)-models/rest.txt
+	$(VENV)-models/bin/pip install --quiet --no-deps --editable .
+	touch $@
 
 lint: install  ## style, types, import contracts
 	$(BIN)/ruff check .

@@ -196,9 +196,7 @@ def _recipe(
 ) -> Recipe:
     files = [str(file) for file in exclude]
     found = load_plugins(plugins)
-    return load_recipe(
-        str(name), settings=settings, keep=keep, judge=judge, exclude=files, seed=seed, plugins=found
-    )
+    return load_recipe(str(name), settings=settings, keep=keep, judge=judge, exclude=files, seed=seed, plugins=found)
 
 
 def read_options(

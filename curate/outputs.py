@@ -120,10 +120,11 @@ def _write_dropped(run: RunDirectory, chunks: Iterator[Lines]) -> None:
             said = gone["said"].slice(at, len(lines))
             at += len(lines)
             for text, why in zip(texts(lines), said, strict=True):
-                file.write(_with_reason(text, why))
+                file.write(with_field(text, "_curate", why) + b"\n")
 
 
-def _with_reason(text: bytes, why: str) -> bytes:
-    if b'"_curate"' in text:  # dropped before, by another run
-        return to_json({**parse(text), "_curate": orjson.Fragment(why)}).encode() + b"\n"
-    return text.rstrip()[:-1] + b',"_curate":' + why.encode() + b"}\n"
+def with_field(text: bytes, name: str, value: str) -> bytes:
+    """The record with one field more, JSON; one of that name that it has (from another run) is replaced."""
+    if f'"{name}"'.encode() in text:
+        return to_json({**parse(text), name: orjson.Fragment(value)}).encode()
+    return text.rstrip()[:-1] + f',"{name}":{value}}}'.encode()

@@ -55,7 +55,9 @@ class Step:
         named = {name: getattr(self.filter, name) for name, field in fields.items() if is_column(field)}
         single = {name: str(value) for name, value in named.items() if isinstance(value, str)}
         several = {name: value for name, value in named.items() if isinstance(value, tuple)}
-        return single | {f"{name}.{k}": str(value) for name, values in several.items() for k, value in enumerate(values)}
+        return single | {
+            f"{name}.{k}": str(value) for name, values in several.items() for k, value in enumerate(values)
+        }
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,12 @@ def built_in_recipes() -> dict[str, Path]:
     return {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
 
 
+def outline(name: str) -> tuple[str, list[str]]:
+    """What a built-in recipe is for, and its steps' names; unlike `load_recipe` it needs no model to be named."""
+    text = yaml.safe_load(built_in_recipes()[name].read_text())
+    return str(text["about"]).strip(), [options["as"] for _, _, options in _given(text, name)]
+
+
 def load_recipe(
     name: str,
     *,
@@ -91,7 +99,8 @@ def load_recipe(
     seed: int = 0,
     plugins: dict[str, type] | None = None,
 ) -> Recipe:
-    """The recipe of a built-in name or a YAML file, with `--judge`, `--set`, `--keep`, `--exclude` and `--seed` applied.
+    """The recipe of a built-in name or a YAML file, with `--judge`, `--set`, `--keep`, `--exclude` and `--seed`
+    applied.
 
     Raises UsageError, with the known names, for anything that is not as it should be.
     """

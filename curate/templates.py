@@ -35,7 +35,8 @@ def load_template(name: str) -> Template:
 
 
 def template_of(text: str) -> Template:
-    """The template in a text. Raises ValueError where it has no front matter, jinja2.TemplateError for a broken body."""
+    """The template in a text. Raises ValueError where it has no front matter, jinja2.TemplateError for a broken
+    body."""
     parts = text.split("---\n", 2)
     if len(parts) < 3 or parts[0].strip():
         raise ValueError("it does not begin with a front matter between two lines of ---")

@@ -23,7 +23,8 @@ def _silent(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Working:
-    """`report(stage, done, total, detail="")` is called as work goes on, `notice(text)` for what a person should know."""
+    """`report(stage, done, total, detail="")` is called as work goes on, `notice(text)` for what a person should
+    know."""
 
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
     fresh: bool = False

@@ -10,8 +10,8 @@ from typing import Any, Literal, Self
 
 import polars as pl
 
-from curate.judging.estimating import estimate
 from curate.judging import judging
+from curate.judging.estimating import estimate
 from curate.judging.judging import READS, Verdict, has_logprobs, judged
 from curate.judging.rubrics import Rubric, load_rubric
 from curate.models import WAYS, check_model, identity_of
@@ -26,8 +26,8 @@ LINES, SECONDS = 64, 0.5
 class Judge:
     """The score of a model by a rubric: educational value, accuracy, complexity, quality, or one of your own.
 
-    `expected`, the default where the model gives log-probabilities, asks for the score alone and weighs every label by its
-    probability: finer than a whole number, and one token of output.
+    `expected`, the default where the model gives log-probabilities, asks for the score alone and weighs every label by
+    its probability: finer than a whole number, and one token of output.
     """
 
     reads = READS
@@ -80,7 +80,9 @@ class Judge:
         rubric = self._rubric
         flipped = measures["flipped"].drop_nulls()
         if len(flipped):
-            pool.notes.append(f"the judge preferred another answer in the other order in {flipped.mean():.1%} of the pairs")
+            pool.notes.append(
+                f"the judge preferred another answer in the other order in {flipped.mean():.1%} of the pairs"
+            )
         least = rubric.keep if self.at_least is None else self.at_least
         decided = within(measures, "score", low=least, what=rubric.name)
         doubt = measures["doubt"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-COMMANDS = ("filter", "inspect", "convert", "why", "restore", "runs", "filters", "recipes", "doctor")
+COMMANDS = ("filter", "inspect", "convert", "judge", "why", "restore", "runs", "filters", "recipes", "doctor")
 
 
 class Commands(click.Group):

@@ -20,7 +20,9 @@ from curate.cli.options import (
 @click.option("--recipe", default="default", show_default=True, metavar="NAME|FILE", help="See `curate recipes`.")
 @click.option("--set", "settings", multiple=True, metavar="STEP.PARAM=VALUE", help="Change a parameter of the recipe.")
 @click.option("--keep", type=int, metavar="N", help="How many rows the recipe's last selecting step keeps.")
-@click.option("--judge", metavar="MODEL", help="Let a model judge the rows too: vllm:NAME, http://HOST/v1#NAME, hf:NAME.")
+@click.option(
+    "--judge", metavar="MODEL", help="Let a model judge the rows too: vllm:NAME, http://HOST/v1#NAME, hf:NAME."
+)
 @click.option("--exclude", multiple=True, metavar="FILE", help="Rows one already has: what repeats them is dropped.")
 @click.option("--dry-run", is_flag=True, help="Try the recipe on 10,000 seeded rows; write nothing.")
 @click.option("--fresh", is_flag=True, help="Measure and decide anew, whatever earlier runs left.")

@@ -8,13 +8,13 @@ import click
 def command(ctx: click.Context) -> None:
     """List the recipes; `curate recipes show NAME` prints one."""
     if ctx.invoked_subcommand is None:
-        from curate.recipe import built_in_recipes, load_recipe
+        from curate.recipe import built_in_recipes, outline
 
         for name in sorted(built_in_recipes()):
-            recipe = load_recipe(name)
+            about, steps = outline(name)
             click.secho(name, bold=True)
-            click.echo(f"  {recipe.about}")
-            click.echo(f"  steps: {', '.join(step.name for step in recipe.steps)}")
+            click.echo(f"  {about}")
+            click.echo(f"  steps: {', '.join(steps)}")
 
 
 @command.command("show")

@@ -18,9 +18,7 @@ PROBED = 32
 """Requests that are sent and timed."""
 
 
-def estimate(
-    rows: pl.DataFrame, total: int, judge: Judge, work_dir: Path, working: Working, probe: bool
-) -> list[str]:
+def estimate(rows: pl.DataFrame, total: int, judge: Judge, work_dir: Path, working: Working, probe: bool) -> list[str]:
     """What judging `total` rows like these will take: tokens, the cache's share, money where a price is set, time.
 
     `probe`: a few of the rows are judged, so that the time can be told; their replies are kept.
@@ -41,21 +39,20 @@ def estimate(
     if price is not None:
         lines.append(f"about {price:,.2f} to pay")
     if probe and left:
-        took = _seconds_per_request(judge.model, requests, work_dir, working)
-        if took is not None:
-            lines.append(f"about {_time(took * len(requests) * each * left)} at the rate of the first {PROBED} answers")
+        seconds, answers = _timed(judge.model, requests, work_dir, working)
+        if answers:
+            took = seconds / answers * len(requests) * each * left
+            lines.append(f"about {_time(took)} at the rate of the first {answers} answers")
     return lines
 
 
-def _seconds_per_request(
-    model: str, requests: Sequence[Request], work_dir: Path, working: Working
-) -> float | None:
+def _timed(model: str, requests: Sequence[Request], work_dir: Path, working: Working) -> tuple[float, int]:
+    """Seconds for the first requests that the cache did not know, and how many those were."""
     open_model(model)  # what that takes is not the rate
-    began, answered = time.monotonic(), working.spending.answered
+    began, before = time.monotonic(), working.spending.answered
     for _ in ask(model, islice(enumerate(requests), PROBED), work_dir, working):
         pass
-    new = working.spending.answered - answered
-    return (time.monotonic() - began) / new if new else None
+    return time.monotonic() - began, working.spending.answered - before
 
 
 def tokens(request: Request) -> float:

@@ -160,7 +160,9 @@ class _Questions:
         self._cut.discard(question.row)
         if isinstance(score, Unscored):
             return Verdict(question.row, None, None, cut, None, score.cause)
-        return self._verdict(question.row, [s for s in (scores.get(False), scores.get(True)) if isinstance(s, Score)], cut)
+        return self._verdict(
+            question.row, [s for s in (scores.get(False), scores.get(True)) if isinstance(s, Score)], cut
+        )
 
     def _verdict(self, row: int, scores: list[Score], cut: bool) -> Verdict:
         doubts = [score.doubt for score in scores if score.doubt is not None]

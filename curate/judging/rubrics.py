@@ -1,7 +1,8 @@
-"""Rubrics: versioned texts by which a model judges a row, each with its scale. `prompts/judge/` holds ours, users add files.
+"""Rubrics: versioned texts by which a model judges a row, each with its scale. `prompts/judge/` holds ours, users
+add files.
 
-`load_rubric("educational-value", "ko")` is the Korean text of that rubric, its labels 0 to 5, and 3, from which a row is worth
-keeping.
+`load_rubric("educational-value", "ko")` is the Korean text of that rubric, its labels 0 to 5, and 3, from which a
+row is worth keeping.
 """
 
 import importlib
@@ -27,8 +28,8 @@ FIELDS = {"name", "version", "language", "scale", "keep", "pairwise", "about", "
 class Rubric:
     """A text, the labels of its scale with their values, and the score from which a row is worth keeping.
 
-    A pairwise rubric has two labels, for the first and the second answer, and is asked in both orders; its score is the share
-    of belief in the chosen answer, 0 to 1.
+    A pairwise rubric has two labels, for the first and the second answer, and is asked in both orders; its score is
+    the share of belief in the chosen answer, 0 to 1.
     """
 
     name: str
@@ -50,8 +51,8 @@ class Rubric:
     def turns(self, mode: Mode, **row: str) -> tuple[Turn, Turn]:
         """What is asked about a row: `prompt` and `response`, or `prompt`, `first` and `second`.
 
-        The part that all rows share comes first, so that an engine computes it once. The row stands between two marks made of
-        its own contents, which it can't name.
+        The part that all rows share comes first, so that an engine computes it once. The row stands between two
+        marks made of its own contents, which it can't name.
         """
         mark = xxhash.xxh3_64_hexdigest("\0".join(row.values()).encode())[:12]
         values = {"rubric": self.text, "labels": list(self.scale), "mode": mode, "pairwise": self.pairwise}

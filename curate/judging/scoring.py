@@ -28,7 +28,8 @@ LABEL_TOKENS = 8
 
 @dataclass(frozen=True)
 class Score:
-    """A value on the scale; `doubt`: the share of the model's belief that lay outside the scale, null where not seen."""
+    """A value on the scale; `doubt`: the share of the model's belief that lay outside the scale, null where not
+    seen."""
 
     value: float
     doubt: float | None = None
@@ -69,7 +70,9 @@ def read_score(reply: Reply, rubric: Rubric, mode: Mode) -> Score | Unscored | F
     if reply.finish == "length":
         return Unscored(f"the reason was cut off after {reply.output_tokens} tokens, before any score")
     text = re.sub(r"(?s)^.*</think>", "", reply.text).rstrip().rstrip("*_.。")
-    found = re.fullmatch(r"[\s*_#]*(?:score|점수)\s*[*_]*\s*[:：]\s*[*_]*\s*(.+)", text.rpartition("\n")[2], re.IGNORECASE)
+    found = re.fullmatch(
+        r"[\s*_#]*(?:score|점수)\s*[*_]*\s*[:：]\s*[*_]*\s*(.+)", text.rpartition("\n")[2], re.IGNORECASE
+    )
     if not found:
         return Unscored(f'the last line is no score: "{text.rpartition(chr(10))[2][:60]}"')
     return _labelled(found[1].strip(), rubric)
@@ -102,8 +105,8 @@ def expected(
 ) -> Score | Unscored:
     """Σ value · p(label) over the labels, normalised, as G-Eval (Liu et al. 2023) and DEITA weigh a judge's tokens.
 
-    `place`: log-probability of each token that the answer may begin with; `after`: for tokens that begin a longer label, those
-    of the token after it.
+    `place`: log-probability of each token that the answer may begin with; `after`: for tokens that begin a longer
+    label, those of the token after it.
     """
     mass = dict.fromkeys(rubric.scale, 0.0)
     begun = further(place, rubric) if after else {}
@@ -124,6 +127,6 @@ def expected(
     if total < LEAST_MASS:
         likeliest = max(place, key=lambda token: place[token], default="")
         hint = "; it thinks before it answers: use mode text" if "think" in likeliest else ""
-        return Unscored(f'the answer began with "{likeliest[:20]}", not with a label ({total:.3f} of the belief){hint}')
+        return Unscored(f'the answer began with "{likeliest[:20]}", not with a label{hint}')
     value = sum(rubric.scale[label] * share for label, share in mass.items()) / total
     return Score(value, max(1.0 - total, 0.0))

@@ -28,8 +28,8 @@ def ask(
     """The reply to each request under its tag, in any order; equal requests are asked once.
 
     A None among the requests says that the next depends on an answer. The model is opened by the first request that the
-    cache does not know. Once a person asked to stop, or the budget is spent, what is in flight is waited for and nothing
-    else is sent. Raises StoppedError for a spent budget, and where the cache can't be written.
+    cache does not know. Once a person asked to stop, or the budget is spent, what is in flight is waited for and
+    nothing else is sent. Raises StoppedError for a spent budget, and where the cache can't be written.
     """
     try:
         with open_replies(work_dir) as replies:

@@ -1,7 +1,7 @@
 """Every raw reply of a model, on disk as it arrives: no finished request is ever paid for twice.
 
-`.curate/replies.sqlite`, a table of key (model, prompt, sampling) and reply; what is parsed out of a reply lies elsewhere, so
-that a better parser reads old replies for nothing. Several runs may share the file at once.
+`.curate/replies.sqlite`, a table of key (model, prompt, sampling) and reply; what is parsed out of a reply lies
+elsewhere, so that a better parser reads old replies for nothing. Several runs may share the file at once.
 """
 
 import queue
@@ -89,9 +89,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing; a power cut the last moments
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, model TEXT, reply BLOB)"
-    )
+    connection.execute("CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, model TEXT, reply BLOB)")
     return connection
 
 

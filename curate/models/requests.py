@@ -53,7 +53,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model answered. `logprobs`: per token of the answer, token -> log-probability (natural), likeliest first."""
+    """What a model answered. `logprobs`: per token of the answer, token -> log-probability (natural), likeliest
+    first."""
 
     text: str
     logprobs: list[dict[str, float]] | None = None

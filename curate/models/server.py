@@ -1,7 +1,9 @@
 """Any server that speaks the OpenAI chat protocol: `http://localhost:8000/v1#name`, many requests in flight.
 
-How many is found out: one more for each answer, half as many when the server says that it is too much. A request that fails for
-a passing reason (429, 5xx, a broken connection, no answer in time) is sent again, later and later; Retry-After is honoured.
+How many is found out: one more for each answer, half as many when the server says that it is too much. A request
+that fails for
+a passing reason (429, 5xx, a broken connection, no answer in time) is sent again, later and later; Retry-After is
+honoured.
 """
 
 import asyncio
@@ -160,7 +162,7 @@ class ServerModel:
                     return
                 wait = min(FIRST_WAIT * 2 ** (attempt - 1), LONGEST_WAIT) * (0.5 + random.random() / 2)
                 await asyncio.sleep(wait if no.wait is None else no.wait)
-            except Exception as error:  # whatever it is, the row must not be lost
+            except Exception as error:  # noqa: BLE001  whatever it is, the row must not be lost
                 self._answers.put((tag, Failure(f"{type(error).__name__}: {error}")))
                 return
             else:

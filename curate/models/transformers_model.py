@@ -77,11 +77,10 @@ class TransformersModel:
     def _answer(self, requests: list[Request], tokens: list[list[int]]) -> list[Reply]:
         torch, request = self._torch, requests[0]
         fed = self._tokenizer.pad({"input_ids": tokens}, return_tensors="pt").to(self._model.device)
+        sampling: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None}
         if request.temperature:
             torch.manual_seed(request.seed)
             sampling = {"do_sample": True, "temperature": request.temperature, "top_p": request.top_p}
-        else:
-            sampling = {"do_sample": False, "temperature": None, "top_p": None}
         start = fed["input_ids"].shape[1]
         allowed = _one_of(self._tokenizer, request.choices, start) if request.choices else None
         with torch.inference_mode():
@@ -136,7 +135,9 @@ def _sampled(request: Request) -> tuple[Any, ...]:
 
 def _one_of(tokenizer: Any, choices: tuple[str, ...], start: int) -> Any:
     """What `generate` may take next so that the answer becomes one of the choices."""
-    written = [[*tokenizer(choice, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for choice in choices]
+    written = [
+        [*tokenizer(choice, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for choice in choices
+    ]
 
     def allowed(_: int, sequence: Any) -> list[int]:
         so_far = sequence[start:].tolist()
