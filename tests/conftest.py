@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 import curate
+from tests.chat_server import server  # noqa: F401  a fixture
 
 if TYPE_CHECKING:
     from curate import Result

@@ -84,10 +84,10 @@ def _asked(
                     opened.submit(number, request)
             if not in_flight or opened is None:
                 break
-            for answered, reply in opened.collect():
-                key = in_flight.pop(answered)
+            answers = [(in_flight.pop(answered), reply) for answered, reply in opened.collect()]
+            replies.keep(identity, [(key, reply) for key, reply in answers if isinstance(reply, Reply)])
+            for key, reply in answers:
                 if isinstance(reply, Reply):
-                    replies.keep(key, identity, reply)
                     spending.pay(identity, reply.prompt_tokens, reply.output_tokens)
                 else:
                     spending.failed += 1

@@ -4,9 +4,7 @@
 elsewhere, so that a better parser reads old replies for nothing. Several runs may share the file at once.
 """
 
-import queue
 import sqlite3
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -20,19 +18,14 @@ BUSY_SECONDS = 60
 
 
 class Replies:
-    """The cache of replies. A thread of its own commits what arrives, all that is waiting at a time."""
+    """The cache of replies of a work directory."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         self.recovered: int | None = None
         """How many replies were saved from a damaged file; None: it was whole."""
         if _is_damaged(path):
             self.recovered = _recover(path)
-        self._reader = _connect(self.path)
-        self._arrived: queue.SimpleQueue[tuple[bytes, str, bytes] | None] = queue.SimpleQueue()
-        self._fault: Exception | None = None
-        self._writer = threading.Thread(target=self._write, name="replies", daemon=True)
-        self._writer.start()
+        self._connection = _connect(path)
 
     def known(self, keys: Sequence[bytes]) -> dict[bytes, Reply]:
         """The replies there are to these requests."""
@@ -40,44 +33,24 @@ class Replies:
         for start in range(0, len(keys), AT_ONCE):
             some = keys[start : start + AT_ONCE]
             marks = ",".join("?" * len(some))
-            rows = self._reader.execute(f"SELECT key, reply FROM replies WHERE key IN ({marks})", some)
+            rows = self._connection.execute(f"SELECT key, reply FROM replies WHERE key IN ({marks})", some)
             found.update((key, Reply.from_bytes(raw)) for key, raw in rows)
         return found
 
-    def keep(self, key: bytes, model: str, reply: Reply) -> None:
-        """Commit a reply as soon as may be; the first committed stays. Raises what an earlier commit raised."""
-        if self._fault:
-            raise self._fault
-        self._arrived.put((key, model, reply.to_bytes()))
+    def keep(self, model: str, replies: Sequence[tuple[bytes, Reply]]) -> None:
+        """Commit replies under their keys; of two to the same request the first committed stays."""
+        with self._connection as transaction:
+            rows = [(key, model, reply.to_bytes()) for key, reply in replies]
+            transaction.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", rows)
 
     def close(self) -> None:
-        """Commit what has arrived. Raises what a commit raised."""
-        self._arrived.put(None)
-        self._writer.join()
-        self._reader.close()
-        if self._fault:
-            raise self._fault
-
-    def _write(self) -> None:
-        with closing(_connect(self.path)) as connection:
-            last = False
-            while not last:
-                some = [self._arrived.get()]
-                while not self._arrived.empty():
-                    some.append(self._arrived.get())
-                last = None in some
-                try:
-                    with connection:
-                        rows = [row for row in some if row]
-                        connection.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", rows)
-                except sqlite3.Error as error:
-                    self._fault = error
-                    return
+        """Let go of the file."""
+        self._connection.close()
 
 
 @contextmanager
 def open_replies(work_dir: Path) -> Iterator[Replies]:
-    """The cache of a work directory; what arrived is committed when the block ends."""
+    """The cache of a work directory, until the block ends."""
     replies = Replies(work_dir / "replies.sqlite")
     try:
         yield replies
@@ -116,8 +89,11 @@ def _recover(path: Path) -> int:
     saved = 0
     with closing(_connect(path)) as whole, closing(sqlite3.connect(aside)) as damaged:
         with suppress(sqlite3.DatabaseError):  # at the first page that is not there
+            damaged.execute("PRAGMA writable_schema=ON")  # else SQLite refuses a file that is too short
             for row in damaged.execute("SELECT key, model, reply FROM replies NOT INDEXED ORDER BY rowid"):
-                whole.execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", row)
-                saved += 1
+                with suppress(ValueError, TypeError):  # a page of something else
+                    Reply.from_bytes(row[2])
+                    whole.execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", row)
+                    saved += 1
         whole.commit()
     return saved

@@ -1,6 +1,6 @@
 """Any server that speaks the OpenAI chat protocol: `http://localhost:8000/v1#name`, many requests in flight.
 
-How many is found out: one more for each answer, half as many when the server says that it is too much. A request
+How many is found out as TCP does it: more with each answer, half as many when the server says that it is too much. A request
 that fails for
 a passing reason (429, 5xx, a broken connection, no answer in time) is sent again, later and later; Retry-After is
 honoured.
@@ -53,22 +53,27 @@ class Refused(Exception):
 class ServerModel:
     """A model behind a server. Raises UsageError where none answers, or where it has no model of that name."""
 
-    def __init__(self, url: str, name: str, patience: float = PATIENCE) -> None:
+    def __init__(self, url: str, name: str) -> None:
         import aiohttp
 
-        self.url, self.patience = url.rstrip("/"), patience
+        self.url = url.rstrip("/")
         self._aiohttp = aiohttp
         self._answers: queue.SimpleQueue[tuple[int, Reply | Failure]] = queue.SimpleQueue()
         self._in_flight = 0
-        self._window = float(FIRST_WINDOW)
+        self._window, self._comfortable = float(FIRST_WINDOW), float(LARGEST_WINDOW)
         self._shrunk = 0.0
         self._good = time.monotonic()
         self._failing: tuple[float, str] | None = None  # since when nothing but failures came, and the last cause
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="server", daemon=True)
         self._thread.start()
-        self._session = self._wait(self._open_session())
-        self.name = self._wait(self._known(name))
+        self._session: Any = None
+        try:
+            self._session = self._wait(self._open_session())
+            self.name = self._wait(self._known(name))
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def room(self) -> int:
@@ -87,9 +92,9 @@ class ServerModel:
             try:
                 answers.append(self._answers.get(timeout=1.0))
             except queue.Empty:
-                if self._failing and time.monotonic() - self._failing[0] > self.patience:
+                if self._failing and time.monotonic() - self._failing[0] > PATIENCE:
                     raise StoppedError(
-                        f"{self.url} has given no good answer for {self.patience:,.0f} s; the last: {self._failing[1]}",
+                        f"{self.url} has given no good answer for {PATIENCE:,.0f} s; the last: {self._failing[1]}",
                         "look at the server, then run the same command again: every answer that came is kept",
                     ) from None
         while not self._answers.empty():
@@ -121,7 +126,8 @@ class ServerModel:
         for task in asyncio.all_tasks(self._loop):
             if task is not asyncio.current_task():
                 task.cancel()
-        await self._session.close()
+        if self._session:
+            await self._session.close()
 
     async def _known(self, name: str) -> str:
         try:
@@ -167,31 +173,33 @@ class ServerModel:
                 return
             else:
                 self._good, self._failing = time.monotonic(), None
-                self._window = min(self._window + 1, LARGEST_WINDOW)
+                more = 1.0 if self._window < self._comfortable else 1 / self._window
+                self._window = min(self._window + more, LARGEST_WINDOW)
                 self._answers.put((tag, reply))
                 return
 
     async def _send(self, body: bytes, request: Request) -> Reply:
+        sent = time.monotonic()
         try:
             async with self._session.post(f"{self.url}/chat/completions", data=body) as answer:
                 raw = await answer.read()
                 status, headers = answer.status, answer.headers
         except (self._aiohttp.ClientError, OSError, TimeoutError) as error:
-            self._shrink()
+            self._shrink(sent)
             raise Refused(f"no answer from {self.url}: {type(error).__name__} {error}".strip(), again=True) from None
         if status == 200:
             return reply_of(raw, request)
         said = _said(raw)
         if status == 429 or status >= 500:
-            self._shrink()
+            self._shrink(sent)
             raise Refused(f"the server answers {status}: {said}", True, _seconds(headers.get("Retry-After")))
         raise Refused(f"the server refuses the request ({status}): {said}", again=False)
 
-    def _shrink(self) -> None:
-        """Half as many in flight, at most once a second: all that were in flight say no together."""
-        if time.monotonic() - self._shrunk > 1.0:
+    def _shrink(self, sent: float) -> None:
+        """Half as many in flight; those that were in flight together count as one."""
+        if sent > self._shrunk:
             self._shrunk = time.monotonic()
-            self._window = max(self._window / 2, 1.0)
+            self._window = self._comfortable = max(self._window / 2, 1.0)
 
 
 def body_of(request: Request, model: str) -> dict[str, Any]:
