@@ -7,7 +7,19 @@ from typing import Any
 
 import click
 
-COMMANDS = ("filter", "inspect", "convert", "judge", "why", "restore", "runs", "filters", "recipes", "doctor")
+COMMANDS = (
+    "filter",
+    "inspect",
+    "convert",
+    "judge",
+    "why",
+    "restore",
+    "runs",
+    "filters",
+    "recipes",
+    "rubrics",
+    "doctor",
+)
 
 
 class Commands(click.Group):

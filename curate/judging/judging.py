@@ -5,17 +5,18 @@ A row is done when its question is answered; for a pairwise rubric, when it is i
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
+from curate.errors import StoppedError
 from curate.judging.rows import texts_of
 from curate.judging.rubrics import Mode, Rubric
 from curate.judging.scoring import Further, Score, Unscored, expected, read_score, request_for
-from curate.models import Reply, Request, Turn, ask
+from curate.models import Failure, Reply, Request, Turn, ask
 from curate.working import Working
 
 READS = ("prompt", "response", "messages", "chosen", "rejected")
@@ -57,28 +58,33 @@ class _Question(NamedTuple):
 
 @dataclass
 class _Open:
-    """A question in work: what was asked, and, for a label of several tokens, the places seen so far."""
+    """A question in work: what was asked, and what came after each beginning of a label, "" being the start."""
 
     turns: tuple[Turn, Turn]
-    place: dict[str, float] = field(default_factory=dict)
-    after: dict[str, dict[str, float]] = field(default_factory=dict)
-    left: int = 0
+    places: dict[str, dict[str, float]] = field(default_factory=dict)
+    left: int = 1
 
 
 def has_logprobs(model: str, work_dir: Path, working: Working) -> bool:
-    """Whether the model gives log-probabilities, found out by asking once."""
-    ((_, reply),) = ask(model, [(0, PROBE)], work_dir, working)
-    return isinstance(reply, Reply) and bool(reply.logprobs)
+    """Whether the model gives log-probabilities, found out by asking once.
+
+    Raises StoppedError where it answers nothing at all: a passing fault must not choose the mode.
+    """
+    cause = ""
+    for request in (PROBE, replace(PROBE, top_logprobs=None)):
+        for _, reply in ask(model, [(0, request)], work_dir, working):
+            if isinstance(reply, Reply):
+                return bool(reply.logprobs)
+            cause = reply.cause
+    working.check()
+    raise StoppedError(f"{model} does not answer: {cause}", "look at the model, then run the same command again")
 
 
 def judged(rows: Iterator[pl.DataFrame], judge: Judge, work_dir: Path, working: Working) -> Iterator[Verdict]:
     """The verdict on each row of the frames (`row` and READS), as its last answer comes."""
     questions = _Questions(rows, judge)
     for question, reply in ask(judge.model, questions, work_dir, working):
-        if isinstance(reply, Reply):
-            verdict = questions.answered(question, reply)
-        else:
-            verdict = questions.settled(question, Unscored(reply.cause))
+        verdict = questions.answered(question, reply)
         yield from questions.refused
         questions.refused.clear()
         if verdict:
@@ -100,7 +106,7 @@ class _Questions:
         self._rows = (row for frame in rows for row in frame.select("row", *READS).iter_rows(named=True))
         self._again: deque[tuple[_Question, Request]] = deque()
         self._open: dict[tuple[int, bool], _Open] = {}
-        self._scores: dict[int, dict[bool, Score | Unscored]] = {}
+        self._scores: dict[int, dict[bool, Score]] = {}
         self._cut: set[int] = set()
 
     def __iter__(self) -> Iterator[tuple[_Question, Request] | None]:
@@ -117,7 +123,8 @@ class _Questions:
                 self._cut.add(number)
             self._scores[number] = {}
             for swapped in (False, True) if self.judge.rubric.pairwise else (False,):
-                yield self._ask(number, swapped, texts)
+                if number in self._scores:  # else the first order has no score already
+                    yield self._ask(number, swapped, texts)
         while self._open:
             yield self._again.popleft() if self._again else None
 
@@ -128,48 +135,52 @@ class _Questions:
         self._open[row, swapped] = _Open(turns)
         return _Question(row, swapped), request_for(turns, self.judge.rubric, self.judge.mode)
 
-    def answered(self, question: _Question, reply: Reply) -> Verdict | None:
-        """Take a reply in; returns the row's verdict if it was the last that it waited for."""
+    def answered(self, question: _Question, reply: Reply | Failure) -> Verdict | None:
+        """Take an answer in; returns the row's verdict if it was the last that it waited for."""
         rubric, mode = self.judge.rubric, self.judge.mode
-        asked = self._open[question.row, question.swapped]
-        if question.begun:
-            asked.after[question.begun] = reply.logprobs[0] if reply.logprobs else {}
+        asked = self._open.get((question.row, question.swapped))
+        if asked is None:  # its row is settled: another of its questions failed
+            return None
+        score: Score | Unscored | Further
+        if isinstance(reply, Failure):
+            score = Unscored(reply.cause)
+        elif mode == "expected" and reply.logprobs:
+            asked.places[question.begun] = reply.logprobs[0]
             asked.left -= 1
             if asked.left:
                 return None
-            return self.settled(question, expected(asked.place, rubric, asked.after))
-        score = read_score(reply, rubric, mode)
+            score = expected(asked.places, rubric)
+        else:
+            score = read_score(reply, rubric, mode)
         if not isinstance(score, Further):
-            return self.settled(question, score)
-        asked.place, asked.left = dict(reply.logprobs[0]) if reply.logprobs else {}, len(score.begun)
+            return self._settled(question, score)
+        asked.left = len(score.begun)
         for begun in score.begun:
             self._again.append((question._replace(begun=begun), request_for(asked.turns, rubric, mode, begun)))
         return None
 
-    def settled(self, question: _Question, score: Score | Unscored) -> Verdict | None:
-        """One order is judged; returns the row's verdict if that was the last."""
-        self._open.pop((question.row, question.swapped), None)
-        scores = self._scores.get(question.row)
-        if scores is None:  # a later question of a row that is settled
-            return None
-        scores[question.swapped] = score
-        if len(scores) < 1 + self.judge.rubric.pairwise and isinstance(score, Score):
-            return None
-        del self._scores[question.row]
-        cut = question.row in self._cut
-        self._cut.discard(question.row)
+    def _settled(self, question: _Question, score: Score | Unscored) -> Verdict | None:
+        """One order is judged; returns the row's verdict if that was the last, or if it has no score."""
+        row = question.row
+        del self._open[row, question.swapped]
+        scores = self._scores[row]
+        if isinstance(score, Score):
+            scores[question.swapped] = score
+            if len(scores) < 1 + self.judge.rubric.pairwise:
+                return None
+        del self._scores[row]
+        self._open.pop((row, not question.swapped), None)
+        cut = row in self._cut
+        self._cut.discard(row)
         if isinstance(score, Unscored):
-            return Verdict(question.row, None, None, cut, None, score.cause)
-        return self._verdict(
-            question.row, [s for s in (scores.get(False), scores.get(True)) if isinstance(s, Score)], cut
-        )
+            return Verdict(row, None, None, cut, None, score.cause)
+        return self._verdict(row, [scores[order] for order in sorted(scores)], cut)
 
     def _verdict(self, row: int, scores: list[Score], cut: bool) -> Verdict:
-        doubts = [score.doubt for score in scores if score.doubt is not None]
-        doubt = max(doubts, default=None)
+        doubt = max((score.doubt for score in scores if score.doubt is not None), default=None)
         if len(scores) == 1:
             return Verdict(row, scores[0].value, doubt, cut, None, None)
-        low, high = sorted(self.judge.rubric.scale.values())
-        first, second = ((score.value - low) / (high - low) for score in scores)
+        a, b = self.judge.rubric.scale.values()
+        first, second = ((score.value - a) / (b - a) for score in scores)
         chosen, again = 1 - first, second  # the chosen answer stood first, then second
         return Verdict(row, (chosen + again) / 2, doubt, cut, (chosen - 0.5) * (again - 0.5) < 0, None)

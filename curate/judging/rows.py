@@ -1,25 +1,49 @@
-"""What a judge reads of a row: its texts, long ones cut in the middle where all can see it.
+"""What a judge reads of a row: its texts, long ones cut in the middle where all can see it, special tokens broken up.
 
 A prompt of 20,000 characters becomes its first and last part around `[... 14,000 characters left out here ...]`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 LEFT_OUT = "\n[... {:,} characters left out here ...]\n"
 
+SPECIAL = re.compile(
+    r"""
+    [<＜\[] (?= [|｜] [^\s<>＜＞|｜]{1,60} [|｜] [>＞\]] )      # <|im_end|> <|eot_id|> <｜User｜> [|endofturn|]
+    | [<＜] (?= /? (?: \w+_\w+ | s | unk | pad | bos | eos | mask | think | reponame | filename | unused\d+ ) [>＞] )
+    | [<＜] (?= [<＜] /? SYS [>＞] )                          # <<SYS>>
+    | \[ (?= /? (?: INST | IMG | BOS | EOS | PAD | UNK | CLS | SEP | MASK | [A-Z]+_[A-Z_]+ ) \] )  # [/INST]
+    | [\[\]] (?= e?~ )                                      # ]~b] [e~[
+    """,
+    re.VERBOSE,
+)
+"""How what is special to a tokenizer begins: in ChatML, Llama, Mistral, Gemma, Phi, DeepSeek, EXAONE and their like."""
+
 
 def texts_of(row: Mapping[str, Any], pairwise: bool, most: int) -> tuple[dict[str, str], bool, str]:
-    """Prompt and response, or prompt and the two answers of a pair; whether they were cut to `most`; or a problem."""
+    """Prompt and response, or prompt and the two answers of a pair; whether they were cut to `most`; or a problem.
+
+    Text such as `<|im_end|>` comes out as `< |im_end|>`: a tokenizer would make of it the token that ends a turn, and
+    the row could then speak as the system or as the judge. That is done here since only before the chat template one
+    can tell the row from the frame, and since a server tokenizes out of our sight. A model whose tokens are of a shape
+    that SPECIAL does not know is not covered.
+    """
     if not pairwise:
         if row["response"] is None:
             return {}, False, "there is no response to judge"
         asked = _conversation(row["messages"], row["prompt"])
-        return *shortened({"prompt": asked, "response": row["response"]}, most), ""
+        return *_shown({"prompt": asked, "response": row["response"]}, most), ""
     if not row["chosen"] or not row["rejected"]:
         return {}, False, "a pairwise rubric needs a chosen and a rejected answer"
     texts = {"prompt": row["prompt"], "first": _answer(row["chosen"]), "second": _answer(row["rejected"])}
-    return *shortened(texts, most), ""
+    return *_shown(texts, most), ""
+
+
+def _shown(texts: Mapping[str, str], most: int) -> tuple[dict[str, str], bool]:
+    short, cut = shortened(texts, most)
+    return {name: SPECIAL.sub(r"\g<0> ", text) for name, text in short.items()}, cut
 
 
 def _conversation(messages: Sequence[Mapping[str, Any]], prompt: str) -> str:

@@ -9,8 +9,9 @@ import importlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jinja2
 import xxhash
@@ -18,6 +19,9 @@ import xxhash
 from curate.errors import UsageError, nearest
 from curate.models import Turn
 from curate.templates import Template, load_template, template_of
+
+MARK = 8
+"""Letters of the mark around a row."""
 
 Mode = Literal["expected", "text", "choice"]
 Language = Literal["en", "ko"]
@@ -45,19 +49,22 @@ class Rubric:
     @property
     def fingerprint(self) -> str:
         """Names the whole of what a model reads besides the row: 16 hex digits."""
-        parts = [self.text, repr(dict(self.scale)), _frame(self.language).text]
+        parts = [self.text, repr(dict(self.scale)), repr(self.pairwise), _frame(self.language).text]
         return xxhash.xxh3_64_hexdigest("\0".join(parts).encode())
 
     def turns(self, mode: Mode, **row: str) -> tuple[Turn, Turn]:
         """What is asked about a row: `prompt` and `response`, or `prompt`, `first` and `second`.
 
-        The part that all rows share comes first, so that an engine computes it once. The row stands between two
-        marks made of its own contents, which it can't name.
+        The part that all rows share comes first, so that an engine computes it once. The row stands between lines with
+        a mark that is nowhere in it: it can't pretend to end, whatever of this code its writer knows.
         """
-        mark = xxhash.xxh3_64_hexdigest("\0".join(row.values()).encode())[:12]
+        texts = "\0".join(row.values())
+        marks = (xxhash.xxh3_64_hexdigest(texts.encode(), seed=seed)[:MARK] for seed in count())
+        mark = next(mark for mark in marks if mark not in texts)
         values = {"rubric": self.text, "labels": list(self.scale), "mode": mode, "pairwise": self.pairwise}
-        shared, asked = _frame(self.language).render(**values, mark=mark, row=row).split("\n=====\n", 1)
-        return Turn("system", shared.strip()), Turn("user", asked.strip())
+        values |= {"mark": mark, "row": row}
+        system, user = (_frame(self.language).render(part=part, **values).strip() for part in ("system", "row"))
+        return Turn("system", system), Turn("user", user)
 
 
 def _frame(language: str) -> Template:
@@ -88,19 +95,28 @@ def load_rubric(name: str, language: Language = "en") -> Rubric:
         raise UsageError(f"{file}: {error}", remedy) from None
     except (ValueError, OSError, jinja2.TemplateError) as error:
         raise UsageError(f"{file} is no rubric: {error}", "see docs/judge.md for one of ten lines") from None
-    facts = template.facts
-    if missing := {"name", "scale"} - set(facts):
-        raise UsageError(f"{file}: its front matter has no {missing.pop()}", "see docs/judge.md")
+    facts = dict(template.facts)
+    if missing := sorted({"name", "scale"} - set(facts)):
+        raise UsageError(f"{file}: its front matter has no {missing[0]}", "see docs/judge.md")
     if unknown := set(facts) - FIELDS:
         raise UsageError(f"{file}: unknown field {sorted(unknown)[0]}", f"known: {', '.join(sorted(FIELDS))}")
     scale, pairwise = _scale(facts["scale"], file), bool(facts.get("pairwise", False))
     if pairwise and len(scale) != 2:
         raise UsageError(f"{file}: a pairwise rubric has two labels", "as in scale: [A, B]")
+    if not text.strip():
+        raise UsageError(f"{file} is no rubric: below the front matter it says nothing", "see docs/judge.md")
+    if facts.setdefault("language", language) not in get_args(Language):
+        raise UsageError(f"{file}: there is no language {facts['language']!r}", "known: en, ko")
     keep = facts.get("keep")
+    low, high = (0.0, 1.0) if pairwise else (min(scale.values()), max(scale.values()))
+    if keep is not None and not (isinstance(keep, int | float) and low <= keep <= high):
+        raise UsageError(f"{file}: keep {keep!r} is not on the scale", f"a number from {low:g} to {high:g}")
+    if not isinstance(facts.setdefault("version", 1), int):
+        raise UsageError(f"{file}: version {facts['version']!r} is no whole number", "as in version: 1")
     return Rubric(
         name=str(facts["name"]),
-        version=int(facts.get("version", 1)),
-        language=facts.get("language", language),
+        version=facts["version"],
+        language=facts["language"],
         scale=scale,
         keep=None if keep is None else float(keep),
         pairwise=pairwise,
@@ -119,7 +135,12 @@ def _scale(given: Any, file: Path) -> dict[str, float]:
         given = {label: label if numbers else k for k, label in enumerate(given)}
     if not isinstance(given, dict) or len(given) < 2:
         raise UsageError(f"{file}: scale {given!r} has fewer than two labels", "as in scale: 0-5")
+    if any(label is None or isinstance(label, bool) for label in given):
+        raise UsageError(f"{file}: YAML reads yes, no, on, off and null as no words", 'as in scale: ["no", "yes"]')
     try:
-        return {str(label): float(value) for label, value in given.items()}
+        scale = {str(label).strip(): float(value) for label, value in given.items()}
     except (TypeError, ValueError):
         raise UsageError(f"{file}: a value of scale {given!r} is no number", "as in scale: {bad: 0, good: 1}") from None
+    if "" in scale or len(set(scale.values())) < 2:
+        raise UsageError(f"{file}: scale {given!r} can't tell rows apart", "as in scale: 0-5")
+    return scale
