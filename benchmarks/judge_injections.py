@@ -31,7 +31,7 @@ def load_injections() -> list[dict[str, Any]]:
 def shifts(
     injections: Sequence[dict[str, Any]], model: str, rubric: str, mode: Mode | None, work_dir: Path
 ) -> pl.DataFrame:
-    """`kind`, `language`, the scores `clean` and `hostile`, their `shift`, and `passed`; null where there is no score."""
+    """`kind`, `language`, the scores `clean` and `hostile`, their `shift`, and `passed`; null: there is no score."""
     working = Working(notice=print)
     mode = mode or ("expected" if has_logprobs(model, work_dir, working) else "text")
     scores: dict[tuple[int, str], float | None] = {}

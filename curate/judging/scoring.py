@@ -101,7 +101,7 @@ def expected(places: Places, rubric: Rubric) -> Score | Unscored | Further:
             missing.append(begun)
             continue
         for written, logprob in places[begun].items():
-            token, share = plain(written), probability * math.exp(logprob)
+            token, share = _spaced(written), probability * math.exp(logprob)
             text = begun + token if begun.strip() else token.strip() or " "
             least = LEAST_BRANCH if text.strip() else LEAST_BLANK
             if share >= least and text != begun and _begins_longer(text.lstrip(), rubric):
@@ -125,6 +125,11 @@ def expected(places: Places, rubric: Rubric) -> Score | Unscored | Further:
 
 
 def plain(token: str) -> str:
+    """A token without the space that it may begin with."""
+    return _spaced(token).strip()
+
+
+def _spaced(token: str) -> str:
     """A token with its spaces as spaces, whatever the tokenizer writes for them: `▁4` and `Ġ4` are ` 4`."""
     return token.replace("▁", " ").replace("Ġ", " ").replace("Ċ", "\n")
 
