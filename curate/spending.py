@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Spending:
-    """Counts of a run, over all models. Prices are in any currency per million tokens, in and out, by model."""
+    """Counts of a run, over all models. Prices are in any currency per million tokens, in and out, by model.
+
+    `failed`: requests that finally failed and that somebody waits for, as a row does for its score.
+    """
 
     max_tokens: int | None = None
     budget: float | None = None

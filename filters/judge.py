@@ -13,7 +13,7 @@ import polars as pl
 from curate.judging import judging
 from curate.judging.estimating import estimate
 from curate.judging.judging import READS, Verdict, has_logprobs, judged
-from curate.judging.rubrics import Rubric, load_rubric
+from curate.judging.rubrics import Mode, Rubric, load_rubric
 from curate.models import WAYS, check_model, identity_of
 from curate.pool import Pool
 from curate.protocol import VERDICT, fitted, threshold, within
@@ -62,14 +62,13 @@ class Judge:
         return replace(self, pool=pool, fingerprint=f"{rubric.fingerprint} {identity_of(self.model)}")
 
     def estimate(self, rows: pl.DataFrame, total: int, probe: bool) -> list[str]:
-        return estimate(rows, total, self._judge(self.mode or "expected"), self.pool.work_dir, self.pool.working, probe)
+        mode = self._answered() if probe else self.mode or "expected"
+        return estimate(rows, total, self._judge(mode), self.pool.work_dir, self.pool.working, probe)
 
     def stream(self, batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-        place = self.pool.work_dir, self.pool.working
-        mode = self.mode or ("expected" if has_logprobs(self.model, *place) else "text")
         waiting: list[Verdict] = []
         since = time.monotonic()
-        for verdict in judged(batches, self._judge(mode), *place):
+        for verdict in judged(batches, self._judge(self._answered()), self.pool.work_dir, self.pool.working):
             waiting.append(verdict)
             if len(waiting) >= LINES or time.monotonic() - since > SECONDS:
                 yield pl.DataFrame(waiting, schema=SCHEMA, orient="row")
@@ -95,11 +94,16 @@ class Judge:
             evidence=evidence,
         )
 
+    def _answered(self) -> Mode:
+        if self.mode:
+            return self.mode
+        return "expected" if has_logprobs(self.model, self.pool.work_dir, self.pool.working) else "text"
+
     @property
     def _rubric(self) -> Rubric:
         return load_rubric(self.rubric, self.language)
 
-    def _judge(self, mode: Any) -> judging.Judge:
+    def _judge(self, mode: Mode) -> judging.Judge:
         return judging.Judge(self.model, self._rubric, mode, self.max_chars, self.long == "cut")
 
 

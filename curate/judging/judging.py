@@ -84,6 +84,7 @@ def judged(rows: Iterator[pl.DataFrame], judge: Judge, work_dir: Path, working: 
     """The verdict on each row of the frames (`row` and READS), as its last answer comes."""
     questions = _Questions(rows, judge)
     for question, reply in ask(judge.model, questions, work_dir, working):
+        working.spending.failed += isinstance(reply, Failure)
         verdict = questions.answered(question, reply)
         yield from questions.refused
         questions.refused.clear()

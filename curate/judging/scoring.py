@@ -121,7 +121,7 @@ def expected(places: Places, rubric: Rubric) -> Score | Unscored | Further:
         hint = "; it thinks before it answers: use mode text" if "think" in likeliest else ""
         return Unscored(f'the answer began with "{likeliest[:20]}", not with a label{hint}')
     value = sum(rubric.scale[label] * share for label, share in mass.items()) / total
-    return Score(value, max(1.0 - total, 0.0))
+    return Score(round(value, 9), max(1.0 - total, 0.0))  # all belief on 3 is 3, not a little less
 
 
 def plain(token: str) -> str:

@@ -89,8 +89,6 @@ def _asked(
             for key, reply in answers:
                 if isinstance(reply, Reply):
                     spending.pay(identity, reply.prompt_tokens, reply.output_tokens)
-                else:
-                    spending.failed += 1
                 for tag in waiting.pop(key):
                     yield tag, reply
     finally:

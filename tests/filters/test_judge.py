@@ -55,6 +55,7 @@ def test_another_threshold_asks_nothing(server: Server, filtered: Filtered) -> N
 
 
 def test_rows_revived_by_a_changed_threshold_are_asked_and_only_they(server: Server, filtered: Filtered) -> None:
+    server.answer = scores()
     filtered(ROWS, {"length": {"min_chars": 20}}, {"judge": {"model": server.model}})
     asked = len(server.asked)
     filtered(None, {"length": {"min_chars": 1}}, {"judge": {"model": server.model}})
@@ -89,20 +90,21 @@ def test_doubt_is_reported_and_can_be_bounded(server: Server, filtered: Filtered
 
 def test_a_server_without_log_probabilities_is_asked_for_a_reason_and_a_score(server: Server, reasons: Reasons) -> None:
     def answer(body: dict[str, Any], _: int) -> Any:
-        return chat_answer("It sells something.\nScore: 1" if "poor" in str(body) else "It is clear.\nScore: 4")
+        return chat_answer("It sells something.\nScore: 1" if "poor" in body["messages"][-1]["content"] else "It is clear.\nScore: 4")
 
     server.answer = answer
     said = reasons(ROWS[:2], {"judge": {"model": server.model}})
-    assert said == [None, "educational-value is 1, less than 3"]
+    assert said == [None, "educational-value is 1.0, less than 3"]
 
 
 def test_a_choice_is_asked_for_by_structured_output(server: Server, reasons: Reasons) -> None:
-    server.answer = lambda body, _: chat_answer(body["structured_outputs"]["choice"][0])
-    said = reasons(ROWS[:1], {"judge": {"model": server.model, "mode": "choice"}})
-    assert said == ["educational-value is 0, less than 3"]
+    server.answer = lambda body, _: chat_answer(body["structured_outputs"]["choice"]["good" in body["messages"][-1]["content"]])
+    said = reasons(ROWS[:2], {"judge": {"model": server.model, "mode": "choice", "at_least": 1}})
+    assert said == [None, "educational-value is 0.0, less than 1"]
 
 
 def test_long_rows_are_cut_in_the_middle_where_all_can_see_it_or_unscored(server: Server, filtered: Filtered) -> None:
+    server.answer = scores()
     row = [("Why?", "first " + "x" * 5000 + " last")]
     result = filtered(row, {"judge": {"model": server.model, "max_chars": 200}})
     shown = server.asked[-1]["messages"][-1]["content"]
@@ -139,11 +141,11 @@ def test_several_judges_combine(server: Server, reasons: Reasons) -> None:
     both = ["value.score", "accuracy.score"]
     assert reasons(ROWS[:2], *judges, {"combine": {"of": both, "at_least": 2}}) == [
         None,
-        "mean of value.score, accuracy.score is 1, less than 2",
+        "mean of value.score, accuracy.score is 1.0, less than 2",
     ]
-    assert reasons(None, *judges, {"combine": {"of": both, "how": "all", "at_least": [0.5, 4.5]}}) == [
-        "accuracy.score is 4, less than 4.5",
-        "accuracy.score is 1, less than 4.5",
+    assert reasons(None, *judges, {"combine": {"of": both, "how": "all", "at_least": [0.5, 3.5]}}) == [
+        None,
+        "accuracy.score is 1.0, less than 3.5",
     ]
 
 
@@ -153,21 +155,24 @@ def test_without_a_model_there_are_three_ways_to_go_on(reasons: Reasons) -> None
 
 
 def test_the_flag_adds_a_judge_before_what_selects(server: Server, here: Any) -> None:
+    server.answer = scores()
     write_rows(here / "raw.jsonl", ROWS)
     result = curate.filter("raw.jsonl", recipe="longest", judge=server.model, keep=1)
     assert [step.step for step in result.summary.by_step] == ["length", "exact-dup", "judge", "keep-top"]
 
 
 def test_what_it_will_take_is_said_first(server: Server, cli: Command, here: Any) -> None:
+    server.answer = scores()
     write_rows(here / "raw.jsonl", ROWS)
     (here / "curate.toml").write_text('[prices.tiny]\nin = 1000.0\nout = 1000.0\n')
     said = cli("filter", "raw.jsonl", "--judge", server.model, "--budget", "1000").err
     assert "judge: 3 rows, about " in said and "the cache has 0% of the replies" in said
     assert "to pay" in said and "at the rate of the first 3 answers" in said
-    assert "models: 3 answers" in said
+    assert "models: 4 answers" in said  # the probe for log-probabilities is one
 
 
 def test_a_spent_budget_ends_with_1_and_goes_on_later(server: Server, cli: Command, here: Any) -> None:
+    server.answer = scores()
     write_rows(here / "raw.jsonl", [(f"Q{k}?", f"good {k}") for k in range(600)])
     said = cli("filter", "raw.jsonl", "--judge", server.model, "--max-tokens", "400", status=1).err
     assert "the 400 tokens that --max-tokens allows are used" in said
@@ -180,14 +185,14 @@ def test_a_spent_budget_ends_with_1_and_goes_on_later(server: Server, cli: Comma
 
 def test_requests_that_finally_fail_are_unscored_and_end_with_1(server: Server, cli: Command, here: Any) -> None:
     write_rows(here / "raw.jsonl", ROWS)
-    refused = web.Response(status=400, text="too long")
-    server.answer = scores(good=log(_4=1.0), poor=lambda body: refused)
+    server.answer = scores(good=log(_4=1.0), poor=lambda body: web.Response(status=400, text="too long"))
     said = cli("filter", "raw.jsonl", "--judge", server.model, status=1).err
     assert "1 requests finally failed; their rows are unscored" in said
     assert (here / "curated.jsonl").read_text().count("\n") == 3
 
 
 def test_a_dry_run_only_estimates(server: Server, cli: Command, here: Any) -> None:
+    server.answer = scores()
     write_rows(here / "raw.jsonl", ROWS)
     said = cli("filter", "raw.jsonl", "--judge", server.model, "--dry-run").err
     assert "judge: left out of the dry run (3 rows, about" in said
