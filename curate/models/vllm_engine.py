@@ -36,7 +36,8 @@ class VllmModel:
             ) from None
         here = {} if torch.cuda.is_available() else ON_CPU
         try:
-            self._llm = LLM(name, enable_prefix_caching=True, disable_log_stats=True, **{**here, **options})
+            usual = {"enable_prefix_caching": True, "disable_log_stats": True}
+            self._llm = LLM(name, **{**usual, **here, **options})
         except (OSError, ValueError, RuntimeError) as error:
             raise UsageError(f"vLLM can't load {name}: {error}", "name a folder, or OWNER/NAME on the hub") from None
         self.name = name
