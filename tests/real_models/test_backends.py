@@ -9,7 +9,7 @@ import pytest
 
 from curate.judging.judging import Judge, judged
 from curate.judging.rubrics import load_rubric
-from curate.judging.scoring import plain
+from curate.judging.scoring import LEAST_MASS, plain
 from curate.models import Failure, Reply, Request, Turn, ask, forget_model
 from curate.models.in_process import rendered
 from curate.pool import ReadOptions, read_pool
@@ -39,15 +39,15 @@ def _engine_closed(small_model: Path) -> Any:
 
 
 @pytest.fixture(scope="module")
-def directly(small_model: Path) -> list[float | None]:
-    """The expected scores of ROWS, computed with transformers alone; None where the model wants to say something else."""
+def directly(small_model: Path) -> list[tuple[float, float]]:
+    """The expected score of each of ROWS and the share of belief on the scale, computed with transformers alone."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(small_model)
     network = AutoModelForCausalLM.from_pretrained(small_model, dtype=torch.float32).eval()
     rubric = load_rubric("educational-value")
-    scores: list[float | None] = []
+    scores = []
     for prompt, response in ROWS:
         turns = rubric.turns("expected", prompt=prompt, response=response)
         text = rendered(tokenizer, Request(turns=turns, max_tokens=1))
@@ -60,7 +60,7 @@ def directly(small_model: Path) -> list[float | None]:
             if label in rubric.scale:
                 mass[label] = mass.get(label, 0.0) + math.exp(value)
         total = sum(mass.values())
-        scores.append(sum(int(label) * p for label, p in mass.items()) / total if total > 0.06 else None)
+        scores.append((sum(int(label) * p for label, p in mass.items()) / total if total else 0.0, total))
     return scores
 
 
@@ -69,18 +69,18 @@ def replies(model: str, requests: list[Request], work: Path) -> list[Reply | Fai
     return [found[k] for k in range(len(requests))]
 
 
-def test_the_expected_score_is_that_of_the_model_itself(model: str, directly: list[float | None], tmp_path: Path) -> None:
+def test_the_expected_score_is_that_of_the_model_itself(model: str, directly: list[tuple[float, float]], tmp_path: Path) -> None:
     write_rows(tmp_path / "rows.jsonl", ROWS)
     pool = read_pool([tmp_path / "rows.jsonl"], tmp_path / "work", ReadOptions())
     judge = Judge(model, load_rubric("educational-value"), "expected", max_chars=4000, cut=True)
     rows = pool.batches(["prompt", "response", "messages", "chosen", "rejected"])
     verdicts = sorted(judged(rows, judge, tmp_path, Working()))
-    assert any(expected is not None for expected in directly)
-    for verdict, expected in zip(verdicts, directly, strict=True):
-        if expected is None:
-            assert verdict.problem and "not with a label" in verdict.problem
+    assert any(share > LEAST_MASS for _, share in directly)
+    for verdict, (expected, share) in zip(verdicts, directly, strict=True):
+        if verdict.problem:
+            assert "not with a label" in verdict.problem and share < LEAST_MASS + 0.005
         else:
-            assert verdict.score == pytest.approx(expected, abs=0.01)
+            assert verdict.score == pytest.approx(expected, abs=0.01) and share > LEAST_MASS - 0.005
 
 
 def test_greedy_answers_are_repeatable_and_counted(model: str, tmp_path: Path) -> None:
