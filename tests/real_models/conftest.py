@@ -19,6 +19,12 @@ from tests.real_models.small_models import minilm, smollm2
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let vLLM, torch and transformers warn of themselves."""
+    for item in items:
+        item.add_marker(pytest.mark.filterwarnings("default"))
+
+
 @pytest.fixture(scope="session")
 def small_model() -> Path:
     """The folder of SmolLM2-135M-Instruct."""
