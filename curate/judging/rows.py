@@ -15,7 +15,7 @@ SPECIAL = re.compile(
     | [<＜] (?= /? (?: \w+_\w+ | s | unk | pad | bos | eos | mask | think | reponame | filename | unused\d+ ) [>＞] )
     | [<＜] (?= [<＜] /? SYS [>＞] )                          # <<SYS>>
     | \[ (?= /? (?: INST | IMG | BOS | EOS | PAD | UNK | CLS | SEP | MASK | [A-Z]+_[A-Z_]+ ) \] )  # [/INST]
-    | [\[\]] (?= e?~ )                                      # ]~b] [e~[
+    | \] (?= ~!?b[\[\]] ) | \[ (?= e~\[ )                   # ]~b] [e~[
     """,
     re.VERBOSE,
 )
