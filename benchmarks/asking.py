@@ -1,8 +1,8 @@
 """What asking a model costs beyond the model: figures for the README.
 
 `python benchmarks/asking.py` needs no model: a server on this machine answers at once, and the cache is read again.
-`python benchmarks/asking.py --model FOLDER` also times vLLM in this process: bare, through curate, for a score alone, for a
-reason and a score, and with prefix caching off.
+`python benchmarks/asking.py --model FOLDER` also times vLLM in this process: bare, through curate, for a score alone, for
+a reason and a score, and with prefix caching off.
 """
 
 import argparse
@@ -66,16 +66,16 @@ def at_once(many: int, work: Path) -> None:
     assert server.stdout is not None
     model = f"http://127.0.0.1:{int(server.stdout.readline())}/v1#m"
     try:
-        began, done, early, late = time.monotonic(), 0, 0.0, 0.0
-        for _ in ask(model, requests(many), work, Working()):
-            done += 1
+        began, early, late = time.monotonic(), 0.0, 0.0
+        for done, _ in enumerate(ask(model, requests(many), work, Working()), 1):
             if done == many // 10:
                 early = memory()
             late = time.monotonic()
         kept = sqlite3.connect(work / "replies.sqlite").execute("SELECT count(*) FROM replies").fetchone()[0]
         took = time.monotonic() - began
         print(f"a server that answers at once: {many / took:,.0f} requests/s, {kept:,} of {many:,} replies committed")
-        print(f"  {(time.monotonic() - late) * 1000:.0f} ms after the last; {early:.0f} MB at a tenth, {memory():.0f} MB at the end")
+        after = (time.monotonic() - late) * 1000
+        print(f"  {after:.0f} ms after the last; {early:.0f} MB at a tenth, {memory():.0f} MB at the end")
         began = time.monotonic()
         assert sum(1 for _ in ask(model, requests(many), work, Working())) == many
         print(f"reading {many:,} replies from the cache: {time.monotonic() - began:.1f} s")
@@ -105,12 +105,17 @@ def in_process(folder: str, rows: int) -> None:
     timed(model, score[:2])
     with_prefix = timed(model, score)
     reasoned = timed(model, reason)
-    texts = [model._tokenizer.apply_chat_template([t._asdict() for t in r.turns], tokenize=False, add_generation_prompt=True) for r in score]
+    texts = [
+        model._tokenizer.apply_chat_template([t._asdict() for t in r.turns], tokenize=False, add_generation_prompt=True)
+        for r in score
+    ]
     began = time.monotonic()
     model._llm.generate(texts, SamplingParams(max_tokens=1, logprobs=20, temperature=0.0), use_tqdm=False)
     bare = time.monotonic() - began
     print(f"vLLM in this process, {rows} rows: bare {rows / bare:.2f} rows/s, through curate {rows / with_prefix:.2f}")
-    print(f"  a reason and a score: {rows / reasoned:.2f} rows/s, so the score alone is {reasoned / with_prefix:.1f} times as fast")
+    print(
+        f"  a reason and a score: {rows / reasoned:.2f} rows/s; the score alone is {reasoned / with_prefix:.1f} times as fast"
+    )
     model.close()
     plain = VllmModel(folder, enable_prefix_caching=False)
     timed(plain, score[:2])

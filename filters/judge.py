@@ -79,9 +79,8 @@ class Judge:
         rubric = self._rubric
         flipped = measures["flipped"].drop_nulls()
         if len(flipped):
-            pool.notes.append(
-                f"the judge preferred another answer in the other order in {flipped.mean():.1%} of the pairs"
-            )
+            share = flipped.sum() / len(flipped)
+            pool.notes.append(f"the judge preferred another answer in the other order in {share:.1%} of the pairs")
         least = rubric.keep if self.at_least is None else self.at_least
         decided = within(measures, "score", low=least, what=rubric.name)
         doubt = measures["doubt"]

@@ -1,18 +1,16 @@
-"""A server that speaks the chat protocol and does what a test tells it: the faults that a real one has only sometimes."""
+"""A server that speaks the chat protocol and does what a test tells it: faults that a real one has only sometimes."""
 
 import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from curate.models import forget_model
-from curate.working import Working
 
 Answer = Callable[[dict[str, Any], int], Any]
 
@@ -28,7 +26,7 @@ def echo(body: dict[str, Any], _: int) -> dict[str, Any]:
 
 @dataclass
 class Server:
-    """`answer(body, number)` gives the JSON of the number-th request from 1, a web.Response, or seconds to wait first."""
+    """`answer(body, number)` gives JSON for the number-th request from 1, a web.Response, or seconds to wait first."""
 
     answer: Answer = echo
     names: tuple[str, ...] = ("tiny",)

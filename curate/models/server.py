@@ -1,9 +1,8 @@
 """Any server that speaks the OpenAI chat protocol: `http://localhost:8000/v1#name`, many requests in flight.
 
-How many is found out as TCP does it: more with each answer, half as many when the server says that it is too much. A request
-that fails for
-a passing reason (429, 5xx, a broken connection, no answer in time) is sent again, later and later; Retry-After is
-honoured.
+How many is found out as TCP does it: more with each answer, half as many when the server says that it is too much. A
+request that fails for a passing reason (429, 5xx, a broken connection, no answer in time) is sent again, later and
+later; Retry-After is honoured.
 """
 
 import asyncio

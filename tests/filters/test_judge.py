@@ -31,7 +31,11 @@ def log(**shares: float) -> dict[str, float]:
     return {label.removeprefix("_"): math.log(share) for label, share in shares.items()}
 
 
-ROWS = [("What is a prime?", "good: a number with two divisors"), ("Buy!", "poor: buy now"), ("소수란?", "fair: 약수가 둘인 수")]
+ROWS = [
+    ("What is a prime?", "good: a number with two divisors"),
+    ("Buy!", "poor: buy now"),
+    ("소수란?", "fair: 약수가 둘인 수"),
+]
 
 
 def test_rows_of_little_worth_go_with_their_score(server: Server, reasons: Reasons) -> None:
@@ -90,7 +94,9 @@ def test_doubt_is_reported_and_can_be_bounded(server: Server, filtered: Filtered
 
 def test_a_server_without_log_probabilities_is_asked_for_a_reason_and_a_score(server: Server, reasons: Reasons) -> None:
     def answer(body: dict[str, Any], _: int) -> Any:
-        return chat_answer("It sells something.\nScore: 1" if "poor" in body["messages"][-1]["content"] else "It is clear.\nScore: 4")
+        return chat_answer(
+            "It sells something.\nScore: 1" if "poor" in body["messages"][-1]["content"] else "It is clear.\nScore: 4"
+        )
 
     server.answer = answer
     said = reasons(ROWS[:2], {"judge": {"model": server.model}})
@@ -98,7 +104,9 @@ def test_a_server_without_log_probabilities_is_asked_for_a_reason_and_a_score(se
 
 
 def test_a_choice_is_asked_for_by_structured_output(server: Server, reasons: Reasons) -> None:
-    server.answer = lambda body, _: chat_answer(body["structured_outputs"]["choice"]["good" in body["messages"][-1]["content"]])
+    server.answer = lambda body, _: chat_answer(
+        body["structured_outputs"]["choice"]["good" in body["messages"][-1]["content"]]
+    )
     said = reasons(ROWS[:2], {"judge": {"model": server.model, "mode": "choice", "at_least": 1}})
     assert said == [None, "educational-value is 0.0, less than 1"]
 
@@ -164,7 +172,7 @@ def test_the_flag_adds_a_judge_before_what_selects(server: Server, here: Any) ->
 def test_what_it_will_take_is_said_first(server: Server, cli: Command, here: Any) -> None:
     server.answer = scores()
     write_rows(here / "raw.jsonl", ROWS)
-    (here / "curate.toml").write_text('[prices.tiny]\nin = 1000.0\nout = 1000.0\n')
+    (here / "curate.toml").write_text("[prices.tiny]\nin = 1000.0\nout = 1000.0\n")
     said = cli("filter", "raw.jsonl", "--judge", server.model, "--budget", "1000").err
     assert "judge: 3 rows, about " in said and "the cache has 0% of the replies" in said
     assert "to pay" in said and "at the rate of the first 3 answers" in said

@@ -35,7 +35,11 @@ def test_each_reply_comes_under_its_tag(server: Server, work: Path, working: Wor
     assert {tag: reply.text for tag, reply in replies.items() if isinstance(reply, Reply)} == {
         text: text.upper() for text in texts
     }
-    assert (working.spending.answered, working.spending.prompt_tokens, working.spending.output_tokens) == (300, 2100, 300)
+    assert (working.spending.answered, working.spending.prompt_tokens, working.spending.output_tokens) == (
+        300,
+        2100,
+        300,
+    )
 
 
 def test_a_second_run_asks_nothing(server: Server, work: Path, working: Working) -> None:
@@ -53,7 +57,9 @@ def test_equal_requests_in_flight_are_asked_once(server: Server, work: Path, wor
 
 
 @pytest.mark.parametrize("changed", [{"max_tokens": 5}, {"temperature": 0.5}, {"top_logprobs": 3}, {"prefill": "x"}])
-def test_other_sampling_is_another_request(changed: dict[str, Any], server: Server, work: Path, working: Working) -> None:
+def test_other_sampling_is_another_request(
+    changed: dict[str, Any], server: Server, work: Path, working: Working
+) -> None:
     token = {"token": "A", "logprob": -0.1, "top_logprobs": [{"token": "A", "logprob": -0.1}]}
     server.answer = lambda body, _: chat_answer("A", logprobs={"content": [token]})
     asked(server, ["a"], work, working)
@@ -66,7 +72,7 @@ def test_a_model_is_opened_only_by_what_the_cache_lacks(server: Server, work: Pa
     forget_model(server.model)
     elsewhere = server.model.replace(f":{server.port}", ":1")  # nobody listens there, and the name is the same
     assert dict(ask(elsewhere, [("a", request("a"))], work, working)) == {"a": Reply("A", None, 7, 1)}
-    with pytest.raises(UsageError, match="no server answers at http://127.0.0.1:1/v1"):
+    with pytest.raises(UsageError, match=r"no server answers at http://127\.0\.0\.1:1/v1"):
         dict(ask(elsewhere, [("b", request("b"))], work, working))
 
 
@@ -120,7 +126,9 @@ GARBLED = {
 
 
 @pytest.mark.parametrize("body", GARBLED.values(), ids=GARBLED)
-def test_garbled_answers_are_no_replies(body: str, server: Server, work: Path, working: Working, monkeypatch: Any) -> None:
+def test_garbled_answers_are_no_replies(
+    body: str, server: Server, work: Path, working: Working, monkeypatch: Any
+) -> None:
     monkeypatch.setattr(server_module, "FIRST_WAIT", 0.01)
     server.answer = lambda sent, n: web.Response(text=body) if "bad" in str(sent) else chat_answer("ok")
     replies = asked(server, ["bad", "good"], work, working)
@@ -145,7 +153,7 @@ def test_requests_in_flight_adapt_to_the_server(server: Server, work: Path, work
     texts = [str(k) for k in range(1500)]
     replies = asked(server, texts, work, working)
     assert all(isinstance(reply, Reply) for reply in replies.values())
-    assert server_module.FIRST_WINDOW < server.most_in_flight
+    assert server.most_in_flight > server_module.FIRST_WINDOW
     refused = len(server.asked) - len(texts)
     assert refused < len(texts) / 4
 
@@ -212,7 +220,9 @@ for k, reply in ask(model, requests, Path(work), Working()):
 def test_after_kill_9_no_finished_request_is_paid_for_twice(server: Server, work: Path) -> None:
     server.answer = lambda body, _: 0.01
     for _ in range(3):
-        run = subprocess.Popen([sys.executable, "-c", KILLED, server.model, str(work)], stdout=subprocess.PIPE, text=True)
+        run = subprocess.Popen(
+            [sys.executable, "-c", KILLED, server.model, str(work)], stdout=subprocess.PIPE, text=True
+        )
         assert run.stdout is not None
         for _line in range(200):
             run.stdout.readline()

@@ -69,7 +69,9 @@ def replies(model: str, requests: list[Request], work: Path) -> list[Reply | Fai
     return [found[k] for k in range(len(requests))]
 
 
-def test_the_expected_score_is_that_of_the_model_itself(model: str, directly: list[tuple[float, float]], tmp_path: Path) -> None:
+def test_the_expected_score_is_that_of_the_model_itself(
+    model: str, directly: list[tuple[float, float]], tmp_path: Path
+) -> None:
     write_rows(tmp_path / "rows.jsonl", ROWS)
     pool = read_pool([tmp_path / "rows.jsonl"], tmp_path / "work", ReadOptions())
     judge = Judge(model, load_rubric("educational-value"), "expected", max_chars=4000, cut=True)
