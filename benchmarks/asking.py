@@ -1,8 +1,8 @@
 """What asking a model costs beyond the model: figures for the README.
 
 `python benchmarks/asking.py` needs no model: a server on this machine answers at once, and the cache is read again.
-`python benchmarks/asking.py --model FOLDER` also times vLLM in this process: bare, through curate, for a score alone, for
-a reason and a score, and with prefix caching off.
+`python benchmarks/asking.py --model FOLDER` also times vLLM in this process: bare, through curate, for a score alone,
+for a reason and a score, and with prefix caching off.
 """
 
 import argparse
@@ -114,7 +114,7 @@ def in_process(folder: str, rows: int) -> None:
     bare = time.monotonic() - began
     print(f"vLLM in this process, {rows} rows: bare {rows / bare:.2f} rows/s, through curate {rows / with_prefix:.2f}")
     print(
-        f"  a reason and a score: {rows / reasoned:.2f} rows/s; the score alone is {reasoned / with_prefix:.1f} times as fast"
+        f"  a reason and a score: {rows / reasoned:.2f} rows/s; the score alone: {reasoned / with_prefix:.1f} times that"
     )
     model.close()
     plain = VllmModel(folder, enable_prefix_caching=False)
