@@ -4,22 +4,42 @@
 """
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from jinja2 import TemplateError
+from numpy import logaddexp
 
 from curate.errors import UsageError
 from curate.models.requests import Request
 
 
 def rendered(tokenizer: Any, request: Request) -> str:
-    """The request as the model's chat template writes it; without a template, the contents with blank lines between."""
+    """The request as the model's chat template writes it; without a template, the contents with blank lines between.
+
+    Where the template knows no system turn (Gemma's of old), its text begins the first user turn.
+    """
     turns = [turn._asdict() for turn in request.turns]
     if not tokenizer.chat_template:
         return "\n\n".join([turn["content"] for turn in turns]) + "\n\n" + request.prefill
-    if request.prefill:
-        # what `continue_final_message` gives loses white space at the end of the prefill; this does not
-        return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)) + request.prefill
-    return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+    try:
+        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    except TemplateError:
+        if turns[0]["role"] != "system" or len(turns) < 2:
+            raise
+        merged = {"role": "user", "content": f"{turns[0]['content']}\n\n{turns[1]['content']}"}
+        text = tokenizer.apply_chat_template([merged, *turns[2:]], tokenize=False, add_generation_prompt=True)
+    # what `continue_final_message` gives loses white space at the end of the prefill; this does not
+    return str(text) + request.prefill
+
+
+def likeliest(tokens: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Log-probability of each text that tokens stand for, likeliest first; tokens that read alike are taken together."""
+    found: dict[str, float] = {}
+    for text, logprob in tokens:
+        found[text] = float(logaddexp(found[text], logprob)) if text in found else logprob
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
 def check_name(name: str) -> None:

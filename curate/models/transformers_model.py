@@ -6,7 +6,7 @@ Requests are taken in batches of like length and like sampling.
 from typing import Any
 
 from curate.errors import UsageError
-from curate.models.in_process import check_name, rendered
+from curate.models.in_process import check_name, likeliest, rendered
 from curate.models.requests import Failure, Reply, Request
 
 QUEUED, BATCH_TOKENS = 256, 4096
@@ -114,10 +114,8 @@ class TransformersModel:
 
     def _likeliest(self, logits: Any, many: int) -> dict[str, float]:
         values, tokens = logits.float().log_softmax(-1).topk(many)
-        found: dict[str, float] = {}
-        for value, token in zip(values.tolist(), tokens.tolist(), strict=True):
-            found.setdefault(self._tokenizer.decode([token]), value)
-        return found
+        texts = (self._tokenizer.decode([token]) for token in tokens.tolist())
+        return likeliest(zip(texts, values.tolist(), strict=True))
 
 
 def _sampled(request: Request) -> tuple[Any, ...]:

@@ -4,11 +4,10 @@ Requests join the running batch as they come; what they have in common at the st
 """
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from curate.errors import UsageError
-from curate.models.in_process import check_name, rendered
+from curate.models.in_process import check_name, likeliest, rendered
 from curate.models.requests import Failure, Reply, Request
 
 QUEUED = 512
@@ -105,13 +104,6 @@ def _reply(output: Any, request: Request) -> Reply:
     (answer,) = output.outputs
     logprobs = None
     if request.top_logprobs is not None:
-        logprobs = [_likeliest(place) for place in answer.logprobs]
+        logprobs = [likeliest((t.decoded_token, t.logprob) for t in place.values()) for place in answer.logprobs]
     finish = "length" if answer.finish_reason == "length" else "stop"
     return Reply(answer.text, logprobs, len(output.prompt_token_ids), len(answer.token_ids), finish)
-
-
-def _likeliest(place: Mapping[int, Any]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for token in sorted(place.values(), key=lambda token: -token.logprob):
-        found.setdefault(token.decoded_token, token.logprob)
-    return found
