@@ -113,9 +113,7 @@ def in_process(folder: str, rows: int) -> None:
     model._llm.generate(texts, SamplingParams(max_tokens=1, logprobs=20, temperature=0.0), use_tqdm=False)
     bare = time.monotonic() - began
     print(f"vLLM in this process, {rows} rows: bare {rows / bare:.2f} rows/s, through curate {rows / with_prefix:.2f}")
-    print(
-        f"  a reason and a score: {rows / reasoned:.2f} rows/s; the score alone: {reasoned / with_prefix:.1f} times that"
-    )
+    print(f"  a reason and a score: {rows / reasoned:.2f} rows/s; the score alone: {reasoned / with_prefix:.1f} times")
     model.close()
     plain = VllmModel(folder, enable_prefix_caching=False)
     timed(plain, score[:2])

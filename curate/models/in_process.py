@@ -35,7 +35,7 @@ def rendered(tokenizer: Any, request: Request) -> str:
 
 
 def likeliest(tokens: Iterable[tuple[str, float]]) -> dict[str, float]:
-    """Log-probability of each text that tokens stand for, likeliest first; tokens that read alike are taken together."""
+    """Log-probability of each text that tokens stand for, likeliest first; tokens that read alike count together."""
     found: dict[str, float] = {}
     for text, logprob in tokens:
         found[text] = float(logaddexp(found[text], logprob)) if text in found else logprob
