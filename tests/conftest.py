@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from chat_server import server  # noqa: F401  a fixture
 
 import curate
-from tests.chat_server import server  # noqa: F401  a fixture
 
 if TYPE_CHECKING:
     from curate import Result

@@ -6,12 +6,12 @@ from typing import Any
 import polars as pl
 import pytest
 from aiohttp import web
+from chat_server import Server, chat_answer, with_logprobs
+from conftest import Command, Filtered, Reasons, write_rows
 
 import curate
 from curate.errors import StoppedError, UsageError
 from curate.models import forget_model
-from tests.chat_server import Server, chat_answer, with_logprobs
-from tests.conftest import Command, Filtered, Reasons, write_rows
 
 
 def scores(**by_word: float | dict[str, float] | Any) -> Any:

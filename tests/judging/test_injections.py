@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_server import Server, chat_answer
 
 from curate.judging.judging import Judge, judged
 from curate.judging.rows import texts_of
 from curate.judging.rubrics import load_rubric
 from curate.working import Working
-from tests.chat_server import Server, chat_answer
 from tests.judging.test_judging import answered, frame
 
 INJECTIONS = [json.loads(line) for line in (Path(__file__).parent / "injections.jsonl").read_text().splitlines()]

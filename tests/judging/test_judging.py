@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from chat_server import Server, chat_answer, with_logprobs
 
 from curate.errors import InterruptedRun, StoppedError
 from curate.judging import judging
@@ -16,7 +17,6 @@ from curate.judging.judging import Judge, Verdict, has_logprobs, judged
 from curate.judging.rubrics import load_rubric
 from curate.models import Failure, Reply, Request
 from curate.working import Working
-from tests.chat_server import Server, chat_answer, with_logprobs
 
 TURNS = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 SCHEMA = {

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from conftest import REPOSITORY, Command
 
 from curate.errors import UsageError
 from curate.judging.rubrics import built_in_rubrics, load_rubric
-from tests.conftest import REPOSITORY, Command
 
 NAMES = ["accuracy", "better-answer", "complexity", "educational-value", "educational-value-code", "quality"]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from chat_server import Server, chat_answer
 
 from curate.errors import StoppedError, UsageError
 from curate.models import Failure, Reply, Request, Turn, ask, forget_model
@@ -18,7 +19,17 @@ from curate.models import server as server_module
 from curate.models.replies import Replies
 from curate.spending import Spending
 from curate.working import Working
-from tests.chat_server import Server, chat_answer
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """An empty work directory."""
+    return tmp_path
+
+
+@pytest.fixture
+def working() -> Working:
+    return Working()
 
 
 def request(text: str, **more: Any) -> Request:
@@ -111,7 +122,6 @@ def test_a_refusal_is_final_and_never_cached(server: Server, work: Path, working
     assert asked(server, ["a"], work, working) == {
         "a": Failure("the server refuses the request (400): This model's maximum context length is 2048 tokens")
     }
-    assert working.spending.failed == 1
     assert asked(server, ["a"], work, working) == {"a": Reply("ok", None, 7, 1)}
 
 
