@@ -92,7 +92,7 @@ class Pool:
         groups = np.searchsorted(self._group_starts, wanted, side="right") - 1
         for group in np.unique(groups):
             here = wanted[groups == group] - self._group_starts[group]
-            yield self._group(int(group), columns)[here]
+            yield self._group(int(group), columns, here)
 
     def column(self, name: str) -> pl.Series:
         """One compact column (`id`, `source`, `line`, `label` ...) of all rows."""
@@ -145,7 +145,8 @@ class Pool:
             self._files.file = pq.ParquetFile(self.path / "rows.parquet", metadata=self._metadata, memory_map=True)
         return self._files.file
 
-    def _group(self, group: int, columns: Sequence[str]) -> pl.DataFrame:
+    def _group(self, group: int, columns: Sequence[str], only: "npt.NDArray[Any] | None" = None) -> pl.DataFrame:
+        """The rows of a row group, or `only` those at some positions in it."""
         start = int(self._group_starts[group])
         wanted = [name for name in columns if name != "row"]
         stored = set(wanted) | ({"prompt", "response"} if "messages" in wanted or self.side == "rejected" else set())
@@ -155,6 +156,8 @@ class Pool:
         rows = int(self._group_starts[group + 1]) - start
         frame = pl.DataFrame(pl.from_arrow(table)) if stored else pl.DataFrame()
         number = pl.int_range(start, start + rows, dtype=pl.UInt64, eager=True).alias("row")
+        if only is not None:
+            frame, number = frame[only] if stored else frame, number[only]
         if "messages" in stored:
             frame = frame.with_columns(_derived_messages())
         if self.side == "rejected":
