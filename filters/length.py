@@ -16,11 +16,13 @@ from curate.protocol import all_of, threshold, within
 class Length:
     """Characters and estimated tokens of the response, the prompt, or both together.
 
-    Characters are Unicode code points. Tokens are estimated without a tokenizer, as a quarter of the characters of
-    one byte and 0.6 of the others, which suits English, code and Korean under current vocabularies to about a fifth.
+    Characters are Unicode code points, white space at the ends not counted. Tokens are estimated without a tokenizer,
+    as a quarter of the characters of one byte and 0.6 of the others, which suits English, code and Korean under current
+    vocabularies to about a fifth.
     """
 
     per_row = True
+    version = 2
     of: Literal["response", "prompt", "both"] = "response"
     """Which side is measured."""
     min_chars: int | None = threshold(1)

@@ -165,10 +165,10 @@ def test_the_output_may_not_be_an_input(here: Path, raw: list[str]) -> None:
 
 # Rows 1, 2 and 3 repeat row 0, which the later step drops: 1 and 3 are good, 2 is as bad as row 0.
 ORPHANS = [
-    {"instruction": "a?", "output": "yes" + " " * 20},
-    {"instruction": "a?", "output": "yes"},
-    {"instruction": "A?", "output": "yes" + " " * 30},
-    {"instruction": "A?", "output": "Yes"},
+    {"instruction": "a?", "output": "ye" + " " * 20 + "s"},
+    {"instruction": "a?", "output": "ye s"},
+    {"instruction": "A?", "output": "ye" + " " * 30 + "s"},
+    {"instruction": "A?", "output": "Ye s"},
     {"instruction": "b?", "output": "no"},
     {"instruction": "b?", "output": "no"},
 ]
@@ -281,7 +281,7 @@ def test_a_restore_that_can_not_be_is_refused_and_changes_nothing(
 def test_a_restore_that_was_stopped_goes_on(here: Path, cli: Any, filtered: Any) -> None:
     filtered(ORPHANS, *ORPHAN_STEPS)
     text = (here / "raw.jsonl").read_text()
-    (here / "raw.jsonl").write_text(text.replace("yes", "YES"))
+    (here / "raw.jsonl").write_text(text.replace("ye s", "YE S"))
     assert "raw.jsonl no longer has the bytes that were read" in cli("restore", "row:1", status=1).err
     (here / "raw.jsonl").write_text(text)
     cli("restore", "row:1")
@@ -309,7 +309,7 @@ def test_why_takes_every_name_of_a_row(here: Path, cli: Any, raw: list[str], fil
         ("turns", "keep"),
         ("exact-dup", "drop"),
     ]
-    assert steps["length"]["measures"] == {"chars": 2, "tokens": 1}
+    assert steps["length"]["measures"] == {"chars": 1, "tokens": 1}
     assert steps["exact-dup"]["reason"] == "same prompt and response as row:0"
     rival = steps["exact-dup"]["rival"]
     assert (rival["name"], rival["place"], rival["response"]) == ("row:0", "raw.jsonl:1", "7")
@@ -328,8 +328,8 @@ def test_why_reads_well(cli: Any, raw: list[str], filtered: Any) -> None:
             "  prompt    name a  PRIME.\n"
             "  response  7 \n"
             "length: keep\n"
-            "  measured  chars 2, tokens 1\n"
-            "  decided   value 2, threshold 1, margin 1\n"
+            "  measured  chars 1, tokens 1\n"
+            "  decided   value 1, threshold 1, margin 0\n"
             "turns: keep\n"
             "  measured  roles ua, turns 2, empty absent\n"
             "exact-dup: drop\n"
