@@ -548,7 +548,7 @@ def test_a_result_gives_frames_and_a_dataset(raw: list[str], filtered: Any) -> N
 def test_run_json_says_what_ran(here: Path, raw: list[str], filtered: Any) -> None:
     facts = orjson.loads((filtered(None, *BASIC, seed=5).run.path / "run.json").read_bytes())
     assert (facts["status"], facts["seed"], facts["version"]) == ("done", 5, curate.__version__)
-    assert facts["filter_versions"] == {"length": 1, "turns": 1, "exact-dup": 1}
+    assert facts["filter_versions"] == {"length": 2, "turns": 1, "exact-dup": 1}
     assert facts["inputs"][0]["name"] == "raw.jsonl"
     assert facts["output"] == str(here / "curated.jsonl")
     assert facts["summary"]["kept"] == 3
