@@ -108,19 +108,20 @@ def find_rows(pool: Pool, what: str) -> list[int]:
         raise UsageError(f"{what} names no row", "write FILE:LINE, row:N or an id of 8 to 32 hex digits")
     if not rows:
         for record in pool.rejected():
-            if file and _same_file(record["source"], file) and record["line"] == int(number):
+            if file and same_file(record["source"], file) and record["line"] == int(number):
                 raise UsageError(f"{what} could not be read: {record['cause']}", "mend it and run again")
         raise UsageError(f"no row is {what}", f"the run read {', '.join(pool.names)}")
     return rows
 
 
 def _at(pool: Pool, file: str, line: int) -> Iterator[int]:
-    names = [name for name in pool.names if _same_file(name, file)]
+    names = [name for name in pool.names if same_file(name, file)]
     for frame in pool.batches(["source", "line"]):
         yield from frame.filter((pl.col("line") == line) & pl.col("source").is_in(names))["row"]
 
 
-def _same_file(name: str, given: str) -> bool:
+def same_file(name: str, given: str) -> bool:
+    """Whether a person who writes `given` may mean the input called `name`."""
     return given in (name, Path(name).name) or Path(given).absolute() == Path(name).absolute()
 
 

@@ -31,7 +31,7 @@ class Judge:
     """
 
     reads = READS
-    makes = ("score", "doubt", "cut", "flipped")
+    makes = ("score", "doubt", "cut", "flipped", "first")
     model: str = ""
     """`vllm:NAME_OR_PATH`, `http://HOST:PORT/v1#NAME` or `hf:NAME_OR_PATH`."""
     rubric: str = "educational-value"
@@ -113,5 +113,6 @@ SCHEMA = {
     "cut": pl.Boolean,
     "flipped": pl.Boolean,
     "problem": pl.String,
+    "first": pl.Float64,
 }
 assert list(SCHEMA) == list(Verdict._fields)

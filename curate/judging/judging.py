@@ -38,7 +38,8 @@ class Judge:
 
 
 class Verdict(NamedTuple):
-    """What a judge made of a row. `flipped`: a pairwise judge preferred another answer in the other order."""
+    """What a judge made of a row. `flipped`: a pairwise judge preferred another answer in the other order; `first`: its
+    belief in whichever answer stood first, the mean of both orders (0.5: it does not mind the order)."""
 
     row: int
     score: float | None
@@ -46,6 +47,7 @@ class Verdict(NamedTuple):
     cut: bool
     flipped: bool | None
     problem: str | None
+    first: float | None = None
 
 
 class _Question(NamedTuple):
@@ -184,4 +186,5 @@ class _Questions:
         a, b = self.judge.rubric.scale.values()
         first, second = ((score.value - a) / (b - a) for score in scores)
         chosen, again = 1 - first, second  # the chosen answer stood first, then second
-        return Verdict(row, (chosen + again) / 2, doubt, cut, (chosen - 0.5) * (again - 0.5) < 0, None)
+        flipped = (chosen - 0.5) * (again - 0.5) < 0
+        return Verdict(row, (chosen + again) / 2, doubt, cut, flipped, None, 1 - (first + second) / 2)

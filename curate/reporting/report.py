@@ -24,11 +24,8 @@ HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u20
 def write_report(run: RunDirectory, pool: Pool) -> Path:
     """Write the report of a finished run beside its ledger; returns where."""
     found = facts_of(run, pool)
-    environment = SandboxedEnvironment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {"visible": visible, "number": number}
-    page = environment.get_template("page.html.j2").render(
+    page = render(
+        "page.html.j2",
         facts=found,
         drawn={step.name: list(_charts_of(step)) for step in found.steps},
         shares=[(s, charts.before_and_after(s.groups, s.before, s.after)) for s in found.shares],
@@ -39,6 +36,15 @@ def write_report(run: RunDirectory, pool: Pool) -> Path:
     with whole_file(path) as file:
         file.write(page.encode())
     return path
+
+
+def render(template: str, **values: Any) -> str:
+    """A page of this folder; whatever the values hold is escaped."""
+    environment = SandboxedEnvironment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {"visible": visible, "number": number}
+    return environment.get_template(template).render(values)
 
 
 def visible(text: str) -> str:

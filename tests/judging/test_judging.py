@@ -148,7 +148,7 @@ def test_a_pair_is_judged_in_both_orders(server: Server, here: Path) -> None:
     server.answer = answer
     by = judge(server.model, "better-answer")
     (likes,) = verdicts(frame(pair("blue", "red")), by, here)
-    assert likes == Verdict(0, pytest.approx(0.75), pytest.approx(0, abs=1e-9), False, False, None)  # type: ignore[arg-type]
+    assert likes == Verdict(0, pytest.approx(0.75), pytest.approx(0, abs=1e-9), False, False, None, pytest.approx(0.55))  # type: ignore[arg-type]
     (dislikes,) = verdicts(frame(pair("red", "blue")), by, here)
     assert (dislikes.score, dislikes.flipped) == (pytest.approx(0.25), False)
 
