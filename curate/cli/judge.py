@@ -65,7 +65,7 @@ def command(
     screen.notice(f"scored {done.scored:,} of {done.rows:,} rows{mean} -> {done.output}")
     if max(done.histogram.values(), default=0) > 0.95 * max(done.scored, 20):
         screen.notice(
-            "nearly all rows got the same score: does this model understand the rubric? `curate judge calibrate` tells"
+            "nearly all rows got the same score: does this model understand the rubric? Look at some with --mode text"
         )
     if as_json:
         import dataclasses
