@@ -12,6 +12,22 @@ import polars as pl
 
 from curate.duplicates import buffers
 
+FEW_TEXTS = 1000
+"""Fewer texts are counted without the kernel, whose loading takes longer than they do, and 130 MB."""
+
+_HANGUL = r"\x{1100}-\x{11FF}\x{3130}-\x{318F}\x{A960}-\x{A97F}\x{AC00}-\x{D7FF}"
+_KANA = r"\x{3041}-\x{30FF}\x{31F0}-\x{31FF}\x{FF66}-\x{FF9F}"
+_HAN = r"\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}\x{20000}-\x{3FFFF}"
+_BEYOND = r"\x{370}-\x{1CFF}\x{1F00}-\x{1FFF}\x{2D00}-\x{2DFF}\x{A000}-\x{ABFF}\x{FB1D}-\x{FDFF}\x{FE70}-\x{FEFF}"
+SCRIPTS = {
+    "latin": "[A-Za-z]",
+    "hangul": f"[{_HANGUL}]",
+    "kana": f"[{_KANA}]",
+    "han": f"[{_HAN}]",
+    "other": f"[{_BEYOND}--[{_HANGUL}{_KANA}{_HAN}]]",
+}
+"""Letters of each script, as `curate.kernels.scripts` counts them."""
+
 LETTERS_OF_A_SYLLABLE = 2.5
 """What a syllable of Hangul, kana or Han weighs against Latin letters: "Python 리스트" is Korean."""
 
@@ -89,17 +105,28 @@ def languages(texts: pl.Series, ask: pl.Series | None = None) -> pl.DataFrame:
 
 def _scripts(texts: pl.Series) -> pl.DataFrame:
     """Letters by script at the beginning of texts, and the language that they tell; null: none does."""
-    from curate.kernels.scripts import count_scripts
-
-    counts = np.zeros((len(texts), 5), dtype=np.int64)
-    count_scripts(*buffers(texts), COUNTED, counts)
-    frame = pl.DataFrame(counts, schema=["latin", "hangul", "kana", "han", "other"])
+    frame = _counted_few(texts) if len(texts) < FEW_TEXTS else _counted(texts)
     latin, hangul, kana, han, other = (pl.col(name) for name in frame.columns)
     syllables = hangul + kana + han
     japanese = (kana > 0) & (kana * 6 >= han + hangul)  # most letters of Japanese are Han
     language = pl.when(japanese).then(pl.lit("ja")).when(hangul >= han).then(pl.lit("ko")).otherwise(pl.lit("zh"))
     mostly = syllables * LETTERS_OF_A_SYLLABLE > latin + other
     return frame.select("latin", "other", syllables=syllables, language=pl.when(mostly).then(language))
+
+
+def _counted(texts: pl.Series) -> pl.DataFrame:
+    from curate.kernels.scripts import count_scripts
+
+    counts = np.zeros((len(texts), len(SCRIPTS)), dtype=np.int64)
+    count_scripts(*buffers(texts), COUNTED, counts)
+    return pl.DataFrame(counts, schema=list(SCRIPTS))
+
+
+def _counted_few(texts: pl.Series) -> pl.DataFrame:
+    beginning = texts.str.head(COUNTED)
+    return pl.DataFrame(
+        {name: beginning.str.count_matches(letters).cast(pl.Int64) for name, letters in SCRIPTS.items()}
+    )
 
 
 def _asked(text: str) -> str | None:

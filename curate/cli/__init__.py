@@ -12,6 +12,7 @@ COMMANDS = (
     "inspect",
     "convert",
     "judge",
+    "judge calibrate",
     "why",
     "restore",
     "runs",
@@ -33,13 +34,16 @@ class Commands(click.Group):
         """The command of that name, or None."""
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"curate.cli.{name}").command
+        module = name.replace(" ", "_")
+        command: click.Command = importlib.import_module(f"curate.cli.{module}").command
         for option, parameter in options_of(command).items():
-            parameter.envvar = f"CURATE_{name}_{option}".upper()
+            parameter.envvar = f"CURATE_{module}_{option}".upper()
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """As click does, with the nearest known name for an unknown one."""
+        """As click does, with names of two words, and the nearest known name for an unknown one."""
+        if " ".join(args[:2]) in COMMANDS:
+            args = [" ".join(args[:2]), *args[2:]]
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             from curate.errors import nearest
 

@@ -4,22 +4,14 @@ from typing import Any
 
 import click
 
-from curate.cli.options import MODEL_OPTIONS, SHAPE_OPTIONS, WORK_DIR, with_options
+from curate.cli.options import JUDGE_OPTIONS, MODEL_OPTIONS, SHAPE_OPTIONS, WORK_DIR, with_options
 
 
 @click.command("judge")
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
-@click.option("--model", required=True, help="vllm:NAME_OR_PATH, http://HOST:PORT/v1#NAME or hf:NAME_OR_PATH.")
-@click.option(
-    "--rubric", default="educational-value", show_default=True, metavar="NAME|FILE", help="See `curate rubrics`."
-)
-@click.option("--language", type=click.Choice(["en", "ko"]), default="en", show_default=True, help="Of the rubric.")
-@click.option("--mode", type=click.Choice(["expected", "text", "choice"]), help="How it answers (default: expected).")
-@click.option("--max-chars", type=click.IntRange(1), help="How much of a row it reads (default 12,000).")
-@click.option("--long", type=click.Choice(["cut", "unscored"]), help="What becomes of longer rows (default: cut).")
 @click.option("-o", "--output", default="scored.jsonl", show_default=True, help="The ending decides the format.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON on stdout.")
-@with_options(MODEL_OPTIONS, SHAPE_OPTIONS, WORK_DIR)
+@with_options(JUDGE_OPTIONS, MODEL_OPTIONS, SHAPE_OPTIONS, WORK_DIR)
 def command(
     inputs: tuple[str, ...],
     model: str,
@@ -65,7 +57,7 @@ def command(
     screen.notice(f"scored {done.scored:,} of {done.rows:,} rows{mean} -> {done.output}")
     if max(done.histogram.values(), default=0) > 0.95 * max(done.scored, 20):
         screen.notice(
-            "nearly all rows got the same score: does this model understand the rubric? Look at some with --mode text"
+            "nearly all rows got the same score: does this model understand the rubric? `curate judge calibrate` tells"
         )
     if as_json:
         import dataclasses

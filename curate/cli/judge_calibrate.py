@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from curate.cli.options import MODEL_OPTIONS, SHAPE_OPTIONS, WORK_DIR, with_options
+from curate.cli.options import JUDGE_OPTIONS, MODEL_OPTIONS, SHAPE_OPTIONS, WORK_DIR, with_options
 from curate.cli.text import safe, safe_lines
 
 if TYPE_CHECKING:
@@ -21,21 +21,13 @@ WIDTH = 80
 
 @click.command("calibrate")
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
-@click.option("--model", required=True, help="vllm:NAME_OR_PATH, http://HOST:PORT/v1#NAME or hf:NAME_OR_PATH.")
-@click.option(
-    "--rubric", default="educational-value", show_default=True, metavar="NAME|FILE", help="See `curate rubrics`."
-)
-@click.option("--language", type=click.Choice(["en", "ko"]), default="en", show_default=True, help="Of the rubric.")
-@click.option("--mode", type=click.Choice(["expected", "text", "choice"]), help="How it answers (default: expected).")
-@click.option("--max-chars", type=click.IntRange(1), help="How much of a row it reads (default 12,000).")
-@click.option("--long", type=click.Choice(["cut", "unscored"]), help="What becomes of longer rows (default: cut).")
 @click.option(
     "--rows", type=click.IntRange(10, 1000), default=60, show_default=True, help="Rows to label; 50 to 100 do."
 )
 @click.option("--labels", metavar="FILE", help='Labels there are: {"id" or "row": ..., "label": ...}, one a line.')
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON on stdout.")
-@with_options(MODEL_OPTIONS, SHAPE_OPTIONS, WORK_DIR)
+@with_options(JUDGE_OPTIONS, MODEL_OPTIONS, SHAPE_OPTIONS, WORK_DIR)
 def command(
     inputs: tuple[str, ...],
     model: str,

@@ -53,6 +53,18 @@ RUN_OPTIONS = [
     click.option("--threads", type=click.IntRange(1), help="Threads to work with (default: all cores)."),
     click.option("--plugin", "plugins", type=click.Path(), multiple=True, help="A Python file that defines a filter."),
 ]
+JUDGE_OPTIONS = [
+    click.option("--model", required=True, help="vllm:NAME_OR_PATH, http://HOST:PORT/v1#NAME or hf:NAME_OR_PATH."),
+    click.option(
+        "--rubric", default="educational-value", show_default=True, metavar="NAME|FILE", help="See `curate rubrics`."
+    ),
+    click.option("--language", type=click.Choice(["en", "ko"]), default="en", show_default=True, help="Of the rubric."),
+    click.option(
+        "--mode", type=click.Choice(["expected", "text", "choice"]), help="How it answers (default: expected)."
+    ),
+    click.option("--max-chars", type=click.IntRange(1), help="How much of a row it reads (default 12,000)."),
+    click.option("--long", type=click.Choice(["cut", "unscored"]), help="What becomes of longer rows (default: cut)."),
+]
 MODEL_OPTIONS = [
     click.option("--budget", type=click.FloatRange(0, min_open=True), help="Stop when models have cost so much."),
     click.option("--max-tokens", type=click.IntRange(1), help="Stop after so many tokens, in and out."),

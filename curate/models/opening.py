@@ -3,6 +3,7 @@
 `vllm:NAME_OR_PATH` (in this process), `http://HOST:PORT/v1#NAME` (any OpenAI-compatible server), `hf:NAME_OR_PATH`.
 """
 
+import atexit
 from typing import Protocol
 
 from curate.errors import UsageError
@@ -72,7 +73,16 @@ def open_model(model: str) -> Model:
 
             url, _, served = model.partition("#")
             _opened[model] = ServerModel(url, served)
+        if len(_opened) == 1:
+            atexit.register(forget_all)
     return _opened[model]
+
+
+def forget_all() -> None:
+    """Close every model that is open, as the end of the process does."""
+    atexit.unregister(forget_all)
+    for model in list(_opened):
+        forget_model(model)
 
 
 def forget_model(model: str) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_server import Server, with_logprobs
+from conftest import write_rows
 
 import curate
 from curate.cli import COMMANDS, root
@@ -333,3 +335,10 @@ def test_the_public_surface_is_exactly_this(here: Path) -> None:
 def test_no_module_bears_the_name_of_a_public_function_or_command() -> None:
     modules = {module.name for module in pkgutil.iter_modules([str(Path(curate.__file__).parent)])}
     assert not modules & {name for name in (*curate.__all__, *COMMANDS) if name not in ("filters", "recipes", "runs")}
+
+
+def test_a_command_that_asked_a_server_leaves_it_in_silence(server: Server, curate_command: Any, here: Path) -> None:
+    server.answer = lambda body, _: with_logprobs({"4": -0.1})
+    write_rows(here / "raw.jsonl", [("Why is the sky blue?", "Air scatters blue light more than red light.")])
+    for command in ("judge raw.jsonl --model", "filter raw.jsonl --judge"):
+        assert "nclosed" not in curate_command(*command.split(), server.model).stderr

@@ -321,12 +321,6 @@ print(json.dumps([int(peak) // 1000, result.summary.kept, said]))
     return peak, kept, said
 
 
-def usual_peak() -> int:
-    """Peak memory in MB of a process that keeps all rows of a small file."""
-    Path("small.csv").write_text("instruction,output\na,b\n")
-    return peak_of_filtering("small.csv")[0]
-
-
 needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 
 
@@ -340,7 +334,7 @@ def test_a_long_line_of_a_table_is_listed_and_never_held_in_memory(here: Path) -
     peak, kept, ((line, cause),) = peak_of_filtering("raw.csv", max_line=1 << 20)
     assert (kept, line) == (2, 3)
     assert cause.endswith(" fields, the header has 2; quote fields that hold a separator")
-    assert peak < usual_peak() + 60
+    assert peak < 350
 
 
 @needs_proc
@@ -366,7 +360,7 @@ def test_what_grows_a_thousandfold_when_decompressed_is_never_held_in_memory(her
     assert Path("raw.jsonl.zst").stat().st_size < 100_000
     peak, kept, ((line, cause),) = peak_of_filtering("raw.jsonl.zst", max_line=1 << 20)
     assert (line, kept, cause.split(" ")[0]) == (2, 2, "419,430,419")
-    assert peak < usual_peak() + 60
+    assert peak < 350
 
 
 def write_parquet(columns: dict[str, Any], **options: Any) -> None:

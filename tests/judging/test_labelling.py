@@ -23,11 +23,11 @@ from curate.judging.labelling import LabelFile, Labelling, keys_of, labels_file,
 from curate.judging.rubrics import Rubric, load_rubric
 
 CODE = """
+import sys
 import curate.cli as cli
-from curate.cli.judge_calibrate import command
 from curate.judging import agreement
 agreement.RESAMPLES = 50  # how wide the intervals are is not seen here
-cli.root = command
+sys.argv[1:1] = ["judge", "calibrate"]
 cli.main()
 """
 PROMPT = "q quit: "
