@@ -21,7 +21,7 @@ SHOWN = 10
 CHARACTERS = 600
 """Characters of a text that are shown, of each side."""
 
-DRAWN, TOGETHER = 5000, 250
+DRAWN, TOGETHER = 2000, 100
 """Rows from which lengths, languages and turns before and after are told, and how many of them stand side by side: rows
 spread evenly would have the whole pool read."""
 
@@ -93,7 +93,7 @@ class ReportFacts:
 
 
 def facts_of(run: RunDirectory, pool: Pool) -> ReportFacts:
-    """What a finished run did; texts are read of the rows that are shown, and of at most 5,000 drawn ones."""
+    """What a finished run did; texts are read of the rows that are shown, and of at most 2,000 drawn ones."""
     parts = run.step_parts()
     dropped_by = np.zeros(len(pool), dtype=np.uint64)  # a bit for each step
     for bit, part in enumerate(parts[:64]):
@@ -223,12 +223,13 @@ def _before_and_after(pool: Pool, kept: npt.NDArray[np.bool_], seed: int) -> tup
     frames = []
     for frame in pool.texts(rows, ["prompt", "response", "messages"]):
         text = frame["response"].fill_null("")
-        spoken = languages(frame["prompt"])["language"], languages(text)["language"]
+        answered = languages(text)["language"]
+        language = answered.zip_with(answered.is_not_null(), languages(frame["prompt"], answered.is_null())["language"])
         frames.append(
             frame.select(
                 "row",
                 characters=pl.col("response").str.len_chars().fill_null(0),
-                language=spoken[1].zip_with(spoken[1].is_not_null(), spoken[0]).fill_null("unknown"),
+                language=language.fill_null("unknown"),
                 turns=pl.col("messages").list.len(),
             )
         )
