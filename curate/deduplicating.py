@@ -19,7 +19,7 @@ from curate.duplicates import THRESHOLD, Found, Rows, Shingles, check_similarity
 from curate.errors import InputError, StoppedError, UsageError
 from curate.formats.lines import Lines, read_lines
 from curate.formats.sources import Source, sources_of
-from curate.kernels.compiling import compiling_told
+from curate.kernels.told import compiling_told
 from curate.pool.table import read_block
 from curate.shapes import Reading
 from curate.working import Working, in_order

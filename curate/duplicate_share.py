@@ -12,7 +12,7 @@ import polars as pl
 
 from curate.duplicates import SHORT, THRESHOLD, Rows, Shingles, texts_of
 from curate.kernels import clusters
-from curate.kernels.compiling import compiling_told
+from curate.kernels.told import compiling_told
 from curate.pool import Pool
 from curate.seeded import shuffled_rank
 from curate.working import Working, in_order

@@ -16,6 +16,7 @@ import polars as pl
 
 from curate.kernels import clusters, shingles
 from curate.same_text import nfc
+from curate.text_buffers import buffers
 from curate.working import Working
 
 Rows = npt.NDArray[np.int64]
@@ -70,14 +71,6 @@ def normalised(texts: pl.Series) -> pl.Series:
     if texts.str.len_bytes().sum() == texts.str.len_chars().sum():
         return texts
     return nfc(texts).str.to_lowercase()
-
-
-def buffers(texts: pl.Series) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """The UTF-8 bytes of texts without null, and their i64 offsets."""
-    arrow = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
-    _, offsets, data = arrow.buffers()
-    at = np.frombuffer(offsets, dtype=np.int64)[arrow.offset : arrow.offset + len(arrow) + 1]
-    return np.frombuffer(data or b"", dtype=np.uint8), at
 
 
 @dataclass(frozen=True)

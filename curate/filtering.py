@@ -131,7 +131,7 @@ def filter(
             if decided := len(run.parts()):
                 working.notice(f"going on with run {run.name}: {decided} of {len(found.steps)} steps are decided")
             try:
-                steps = execute(run, pool, found, working)
+                steps = execute(run, pool, found)
                 write_outputs(run, pool, out, working)
                 summary = summarise(run, pool, steps, out, time.monotonic() - began)
                 facts["summary"] = summary.as_dict()
@@ -174,7 +174,7 @@ def dry_run(
         check_measures(found, pool)
         began = time.monotonic()
         with open_run(work, pool, found, seed=seed, plugins=extra) as run:
-            steps = execute(run, pool, found, working, ask_models=False)
+            steps = execute(run, pool, found, ask_models=False)
             yield Result(summarise(run, pool, steps, Path(), time.monotonic() - began), run, pool)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from curate.duplicates import buffers
+from curate.text_buffers import buffers
 
-FEW_TEXTS = 1000
+FEW_TEXTS = 5000
 """Fewer texts are counted without the kernel, whose loading takes longer than they do, and 130 MB."""
 
 _HANGUL = r"\x{1100}-\x{11FF}\x{3130}-\x{318F}\x{A960}-\x{A97F}\x{AC00}-\x{D7FF}"

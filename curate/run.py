@@ -5,10 +5,9 @@ A run that was killed is found again by the four digits, which name pool, recipe
 """
 
 import fcntl
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +21,7 @@ import xxhash
 from curate import __version__
 from curate.errors import NothingKeptError, StoppedError, UsageError
 from curate.formats.sources import Source, sources_of
+from curate.kernels.told import compiling_told
 from curate.ledger import Mask, RunDirectory, kept_rows, notes_of, orphans, write_part
 from curate.losses import losses
 from curate.measuring import Measures, column_values, is_from_model, owner_of
@@ -30,7 +30,6 @@ from curate.pool import Pool
 from curate.protocol import DECISION, VERDICT, filter_faults, trait
 from curate.recipe import Recipe, Step, rebuild_recipe
 from curate.registry import load_plugins
-from curate.working import Working
 
 
 @dataclass(frozen=True)
@@ -165,9 +164,7 @@ def pool_of(run: RunDirectory, work_dir: Path) -> Pool:
     return Pool(path, sources, work_dir)
 
 
-def execute(
-    run: RunDirectory, pool: Pool, recipe: Recipe, working: Working, ask_models: bool = True
-) -> list[StepSummary]:
+def execute(run: RunDirectory, pool: Pool, recipe: Recipe, ask_models: bool = True) -> list[StepSummary]:
     """Take the steps in order over the rows still alive and write each one's part of the ledger.
 
     Without `ask_models` a step that needs one, and what depends on its measures, is only estimated and left out.
@@ -177,7 +174,7 @@ def execute(
     measured: dict[str, Measures] = {}
     left_out: set[str] = set()
     summaries = []
-    pool.working = working
+    working = pool.working
     for number, step in enumerate(recipe.steps, 1):
         began = time.monotonic()
         forget_peak()
@@ -195,7 +192,7 @@ def execute(
         if part.exists():  # this run was here before it was killed
             measures.problems = _problems(part)
         else:
-            with _compiling_told(working):
+            with compiling_told(working.notice):
                 new = measures.compute(alive, working)
                 working.check()
                 pool.notes.clear()
@@ -225,14 +222,6 @@ def execute(
                 f"loosen it: --set {step.name}.PARAM=VALUE (see `curate filters show {step.filter_name}`)",
             )
     return summaries
-
-
-def _compiling_told(working: Working) -> AbstractContextManager[None]:
-    if "numba" not in sys.modules:  # no filter of the recipe has kernels, and loading numba takes a while
-        return nullcontext()
-    from curate.kernels.compiling import compiling_told
-
-    return compiling_told(working.notice)
 
 
 def _problems(part: Path) -> dict[int, str]:
@@ -266,12 +255,6 @@ def decide(step: Step, measures: Measures, alive: Mask, measured: dict[str, Meas
     else:
         decided = pl.DataFrame({"verdict": pl.Series(["keep"], dtype=VERDICT).new_from_index(0, len(scored))})
     unscored = frame.filter(problem.is_not_null())
-    if len(unscored) and step.unscored == "fail":
-        raise StoppedError(
-            f"step {step.name} could not score {len(unscored):,} rows, for example {pool.place(unscored['row'][0])}: "
-            f"{problem.drop_nulls()[0]}",
-            f"let them pass or go with --set {step.name}.unscored=keep or drop",
-        )
     verdicts = pl.concat(
         [
             pl.concat([scored.select("row"), decided], how="horizontal"),
@@ -280,10 +263,18 @@ def decide(step: Step, measures: Measures, alive: Mask, measured: dict[str, Meas
         how="diagonal",
     ).sort("row")
     missing = [pl.lit(None, dtype=kind).alias(name) for name, kind in DECISION.items() if name not in verdicts.columns]
-    stays = ["keep", "unscored"] if step.unscored == "keep" else ["keep"]
-    return verdicts.with_columns(
+    verdicts = verdicts.with_columns(
         pl.lit(step.name).alias("step"), pl.Series("alive", alive[considered], dtype=pl.Boolean), *missing
-    ).with_columns(kept=pl.col("alive") & pl.col("verdict").is_in(stays))
+    )
+    failed = verdicts.filter("alive", pl.col("verdict") == "unscored") if step.unscored == "fail" else verdicts.head(0)
+    if len(failed):
+        raise StoppedError(
+            f"step {step.name} could not score {len(failed):,} rows, for example {pool.place(failed['row'][0])}: "
+            f"{failed['reason'][0]}",
+            f"let them pass or go with --set {step.name}.unscored=keep or drop",
+        )
+    stays = ["keep", "unscored"] if step.unscored == "keep" else ["keep"]
+    return verdicts.with_columns(kept=pl.col("alive") & pl.col("verdict").is_in(stays))
 
 
 def _checked(decided: Any, rows: pl.Series, step: Step) -> pl.DataFrame:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from curate.duplicates import buffers
 from curate.pool import Pool
 from curate.protocol import all_of, threshold, within
+from curate.text_buffers import buffers
 
 FEW_BYTES = 120
 """Shorter responses have no room for a loop: "Row, row, row your boat" is none."""

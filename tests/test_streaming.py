@@ -131,6 +131,29 @@ def test_unscored_fail_stops_and_names_a_row(here: Path, judged: Any) -> None:
     assert asked(here) == [2, 4]
 
 
+def test_unscored_fail_stops_at_what_decide_leaves_unscored_but_not_at_a_row_that_is_gone(
+    here: Path, filtered: Any, plugin: Any
+) -> None:
+    file = plugin("""
+@frozen
+class Unsure:
+    '''Can't say anything of a response of five letters.'''
+    per_row = True
+
+    def measure(self, rows):
+        return rows.select(size=pl.col("response").str.len_chars())
+
+    def decide(self, measures, pool):
+        unsure = pl.col("size") == 5
+        verdict = pl.when(unsure).then(pl.lit("unscored")).otherwise(pl.lit("keep"))
+        return measures.select(verdict=verdict, reason=pl.when(unsure).then(pl.lit("five letters")))
+""")
+    unsure = {"unsure": {}, "unscored": "fail"}
+    with pytest.raises(StoppedError, match=r"could not score 1 rows, for example raw\.jsonl:5: five letters"):
+        filtered(ROWS, unsure, plugins=[file])
+    assert filtered(ROWS, {"length": {"min_chars": 6}}, unsure, plugins=[file]).summary.kept == 5
+
+
 def test_what_could_not_be_scored_is_asked_again_by_the_next_run(here: Path, judged: Any) -> None:
     (here / "refused").write_text("2 9")
     assert judged({"judge": {"least": 6}}).summary.unscored == 2

@@ -4,13 +4,14 @@
 def count_newlines(data): ...
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from numba import njit
 from numba.core import event
+
+from curate.kernels.told import tell
 
 _not_cached: list[str] = []
 
@@ -34,23 +35,14 @@ def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
 
 
 class _Compiling(event.Listener):
-    def __init__(self, notice: Callable[[str], None]) -> None:
-        self.notice, self.said = notice, False
-
     def on_start(self, _: event.Event) -> None:
-        if not self.said:
-            self.said = True
-            when = "as on every machine's first run"
-            if _not_cached:
-                when = "as at every run (set NUMBA_CACHE_DIR to a folder that can keep them)"
-            self.notice(f"compiling kernels, {when}: a few seconds")
+        when = "as on every machine's first run"
+        if _not_cached:
+            when = "as at every run (set NUMBA_CACHE_DIR to a folder that can keep them)"
+        tell(f"compiling kernels, {when}: a few seconds")
 
     def on_end(self, _: event.Event) -> None:
         pass
 
 
-@contextmanager
-def compiling_told(notice: Callable[[str], None]) -> Iterator[None]:
-    """Within the block, say so once if a kernel, in whatever thread, is compiled and not loaded from the cache."""
-    with event.install_listener("numba:compile", _Compiling(notice)):
-        yield
+event.register("numba:compile", _Compiling())

@@ -6,7 +6,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -22,7 +22,7 @@ import xxhash
 from curate.errors import InputError, StoppedError, UsageError
 from curate.formats.lines import MAX_LINE, Lines, read_lines
 from curate.formats.sources import Source, sources_of
-from curate.pool import table
+from curate.kernels.told import compiling_told
 from curate.pool.rows import Pool
 from curate.pool.table import SCHEMA, Block, read_block
 from curate.seeded import shuffled_rank
@@ -169,19 +169,13 @@ def _calls(
 ) -> Iterator[Callable[[], Block]]:
     """For each block of lines the call that reads it."""
     left = None if options.limit is None or options.sample else options.limit - before
-    with ExitStack() as told:
-        compiled = False
+    with compiling_told(working.notice):
         for block in lines:
             if left is not None:
                 if left <= 0:
                     break
                 block = block.head(left)
                 left -= len(block) + len(block.unread)
-            if len(block) >= table.FEW_LINES and not compiled:
-                from curate.kernels.compiling import compiling_told
-
-                told.enter_context(compiling_told(working.notice))
-                compiled = True
             yield partial(read_block, block, number, options.reading)
 
 

@@ -31,14 +31,12 @@ class Pool:
     def __init__(self, path: Path, sources: Sequence[Source], work_dir: Path, working: Working | None = None) -> None:
         self.path = path
         self.working = working or Working()
-        """Whom a filter that asks a model tells, what it may spend, and the flag that stops it."""
+        """How the work that uses the pool goes: whom a filter tells how far it is, what it may spend, when it stops."""
         self.sources = list(sources)
         self.work_dir = work_dir
         self.side = "chosen"
         self.notes: list[str] = []
         """What a filter has to say of its step as a whole: `decide` appends, the run shows and keeps it."""
-        self.working = Working()
-        """How the run that uses the pool works: a `decide` that takes long tells how far it is, and may be stopped."""
         self.facts: dict[str, Any] = orjson.loads((path / "pool.json").read_bytes())
         self._metadata = pq.read_metadata(path / "rows.parquet")
         self._files = threading.local()

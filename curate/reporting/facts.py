@@ -220,20 +220,19 @@ def _before_and_after(pool: Pool, kept: npt.NDArray[np.bool_], seed: int) -> tup
         runs = np.arange(len(pool) // TOGETHER)
         drawn_runs = np.sort(np.argsort(shuffled_rank(runs, seed))[: DRAWN // TOGETHER])
         rows = (drawn_runs[:, None] * TOGETHER + np.arange(TOGETHER)).ravel()
-    frames = []
-    for frame in pool.texts(rows, ["prompt", "response", "messages"]):
-        text = frame["response"].fill_null("")
-        answered = languages(text)["language"]
-        language = answered.zip_with(answered.is_not_null(), languages(frame["prompt"], answered.is_null())["language"])
-        frames.append(
-            frame.select(
-                "row",
-                characters=pl.col("response").str.len_chars().fill_null(0),
-                language=language.fill_null("unknown"),
-                turns=pl.col("messages").list.len(),
-            )
+    beginning = pl.col("prompt", "response").fill_null("").str.head(2 * CHARACTERS)
+    read = pl.concat(
+        frame.select(
+            "row",
+            beginning,
+            characters=pl.col("response").str.len_chars().fill_null(0),
+            turns=pl.col("messages").list.len(),
         )
-    drawn = pl.concat(frames)
+        for frame in pool.texts(rows, ["prompt", "response", "messages"])
+    )
+    answered = languages(read["response"])["language"]
+    asked = languages(read["prompt"], answered.is_null())["language"]
+    drawn = read.with_columns(language=answered.zip_with(answered.is_not_null(), asked).fill_null("unknown"))
     after = drawn.filter(pl.Series(kept[drawn["row"].to_numpy()]))
     starts = {"0": 0, "1+": 1, "10+": 10, "30+": 30, "100+": 100, "300+": 300, "1k+": 1000, "3k+": 3000, "10k+": 10_000}
     longest_first = reversed(starts.items())

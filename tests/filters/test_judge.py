@@ -191,6 +191,15 @@ def test_a_spent_budget_ends_with_1_and_goes_on_later(server: Server, cli: Comma
     assert len(server.asked) <= 600 + 1  # and the probe for log-probabilities
 
 
+def test_scoring_alone_keeps_to_the_limit_and_tells_what_it_asked(server: Server, cli: Command, here: Any) -> None:
+    server.answer = scores()
+    write_rows(here / "raw.jsonl", [(f"Q{k}?", f"good {k}") for k in range(600)])
+    said = cli("judge", "raw.jsonl", "--model", server.model, "--max-tokens", "400", status=1).err
+    assert "the 400 tokens that --max-tokens allows are used" in said
+    assert len(server.asked) < 400
+    assert "models: " in cli("judge", "raw.jsonl", "--model", server.model).err
+
+
 def test_requests_that_finally_fail_are_unscored_and_end_with_1(server: Server, cli: Command, here: Any) -> None:
     write_rows(here / "raw.jsonl", ROWS)
     server.answer = scores(good=log(_4=1.0), poor=lambda body: web.Response(status=400, text="too long"))

@@ -71,9 +71,11 @@ def test_ten_rows_are_judged_for_each_that_is_drawn(drawn: Draw) -> None:
 
 
 def test_a_seed_draws_the_same_rows_and_asks_nothing_again(drawn: Draw) -> None:
-    first, working = drawn(WORTH, rows=30), Working()
+    before, working = Working(), Working()
+    first = drawn(WORTH, rows=30, working=before)
     again = drawn(WORTH, rows=30, working=working)
     assert again.rows.equals(first.rows)
+    assert before.spending.answered > 0
     assert working.spending.answered == 0
     assert not drawn(WORTH, rows=30, seed=1).rows.equals(first.rows)
 
