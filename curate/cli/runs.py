@@ -44,14 +44,15 @@ def command(ctx: click.Context, work_dir: str) -> None:
 @click.option("--work-dir", type=click.Path(), help="As before `clean`: where pools and runs are kept.")
 @click.pass_obj
 def clean(of_group: str, yes: bool, work_dir: str | None) -> None:
-    """Delete runs, pools and measures, after showing what takes how much. Outputs and inputs stay."""
+    """Delete runs, pools, measures and embeddings, after showing what takes how much. Outputs and inputs stay."""
     import shutil
     from pathlib import Path
 
     work = Path(work_dir or of_group)
     sizes = {
-        path: sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-        for path in sorted([*work.glob("runs/*"), *work.glob("pools/*")])
+        path: sum(f.stat().st_size for f in (path, *path.rglob("*")) if f.is_file())
+        for kind in ("embeddings", "pools", "runs")
+        for path in sorted(work.glob(f"{kind}/*"))
     }
     if not sizes:
         click.echo(f"nothing to delete in {work}", err=True)

@@ -69,9 +69,8 @@ def embedder(name: str, pool: Pool | None = None, of: Of = "both", *, work_dir: 
         from curate.embedding.sentences import Sentences
         from curate.embedding.static import Static
 
-        return (
-            Sentences(name) if kind == "st" else Static(name, work_dir or (pool.work_dir if pool else Path(".curate")))
-        )
+        home = work_dir or (pool.work_dir if pool else Path(".curate"))
+        return Sentences(name) if kind == "st" else Static(name, home)
     raise UsageError(
         f"no embedder is called {name}",
         "known: default, default:FILE, static:NAME_OR_PATH, static:st:NAME_OR_PATH, st:NAME_OR_PATH",

@@ -146,7 +146,7 @@ def _cheap(pool: Pool, embedder: Embedder, of: Of, missing: Rows, working: Worki
 def _costly(pool: Pool, embedder: Embedder, of: Of, missing: Rows, working: Working) -> Pieces:
     """What is kept of each text, then those that are new: the longest of a span first, each text once."""
     digest = xxhash.xxh3_64_hexdigest(embedder.fingerprint.encode())
-    at_once, doubted = AT_ONCE, False
+    at_once, doubt = AT_ONCE, ""
     with _kept(pool.work_dir / "embeddings" / f"{_slug(embedder.name)}-{digest}.sqlite") as kept:
         for frame in (frame for span in _spans(missing) for frame in pool.texts(span, COLUMNS[of])):
             texts = texts_of(frame, of)
@@ -159,10 +159,8 @@ def _costly(pool: Pool, embedder: Embedder, of: Of, missing: Rows, working: Work
             new = asked.join(known, on="key", how="anti", maintain_order="left")
             new = new.group_by("key", maintain_order=True).agg("row", pl.col("text").first())
             new = new.sort(pl.col("text").str.len_bytes(), descending=True, maintain_order=True)
-            if len(new) and not doubted:
-                doubted = True
-                if doubt := embedder.doubt(texts):
-                    working.notice(doubt)
+            if len(new) and not doubt and (doubt := embedder.doubt(texts)):
+                working.notice(doubt)
             while len(new):
                 part, new = new.head(at_once), new.slice(at_once)
                 began = time.monotonic()

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import polars as pl
@@ -66,9 +67,9 @@ class Words:
     def of_file(cls, path: Path) -> "Words":
         """What `save` wrote. Raises UsageError where there is none, or one of another version."""
         try:
-            with np.load(path, allow_pickle=False) as saved:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
                 found = int(saved["version"])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise UsageError(
                 f"{path} holds no saved default embedder: {error}", "name the file it was saved to"
             ) from None
@@ -127,7 +128,7 @@ def _sample(pool: Pool, of: Of) -> list[pl.Series]:
 def fitted(sample: Sequence[pl.Series]) -> Vectors:
     """The table f32[2^16, 256] of the buckets' vectors, their weights in them; on one thread, for the same bits."""
     from scipy.sparse import vstack
-    from sklearn.decomposition import TruncatedSVD
+    from sklearn.utils.extmath import randomized_svd
     from threadpoolctl import threadpool_limits
 
     counted = vstack([_weights(texts) for texts in sample], format="csr")
@@ -142,7 +143,7 @@ def fitted(sample: Sequence[pl.Series]) -> Vectors:
     loadings = np.zeros((0, len(seen)), dtype=np.float32)
     if components > 0:
         with threadpool_limits(1):
-            loadings = TruncatedSVD(components, n_iter=1, random_state=SEED).fit(counted[:, seen]).components_
+            _, _, loadings = randomized_svd(counted[:, seen], components, n_iter=1, random_state=SEED)
     table = _directions(buckets)
     for column, loading in enumerate(loadings):
         table[seen, column] += loading
