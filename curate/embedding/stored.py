@@ -23,6 +23,7 @@ import xxhash
 
 from curate.embedding.embedder import COLUMNS, Embedder, Of, texts_of
 from curate.errors import StoppedError
+from curate.kernels.told import compiling_told
 from curate.pool import Pool
 from curate.whole import whole
 from curate.working import Working, in_order
@@ -132,7 +133,6 @@ def _spans(missing: Rows) -> list[Rows]:
 
 def _cheap(pool: Pool, embedder: Embedder, of: Of, missing: Rows, working: Working) -> Pieces:
     """Spans side by side, as many as there are threads."""
-    from curate.kernels.compiling import compiling_told
 
     def vectors(rows: Rows) -> tuple[Rows, Stored]:
         frames = pool.texts(rows, COLUMNS[of])

@@ -19,13 +19,13 @@ import numpy as np
 import polars as pl
 import xxhash
 
-from curate.duplicates import buffers
 from curate.embedding.embedder import COLUMNS, Of, Vectors, texts_of, unit
 from curate.errors import UsageError
 from curate.kernels.shingles import code_point_classes
 from curate.pool import Pool
 from curate.same_text import nfc
 from curate.seeded import shuffled_rank
+from curate.text_buffers import buffers
 from curate.whole import whole_file
 
 VERSION = 1

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.duplicates import buffers
 from curate.kernels.features import BUCKET_BITS, MOST_FEATURES, feature_weights, weighted_sums
 from curate.kernels.shingles import DENSE, NOTHING, WORD, code_point_classes
+from curate.text_buffers import buffers
 
 MASK = (1 << 64) - 1
 EDGE = 32
