@@ -1,6 +1,10 @@
-"""A server that speaks the chat protocol and does what a test tells it: faults that a real one has only sometimes."""
+"""A server that speaks the chat protocol and does what a test tells it: faults that a real one has only sometimes.
+
+It may also stand before a real one and spoil some of its answers: see tests/real_models/test_faults.py.
+"""
 
 import asyncio
+import inspect
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -26,7 +30,8 @@ def echo(body: dict[str, Any], _: int) -> dict[str, Any]:
 
 @dataclass
 class Server:
-    """`answer(body, number)` gives JSON for the number-th request from 1, a web.Response, or seconds to wait first."""
+    """`answer(body, number)` gives JSON for the number-th request from 1, a web.Response, or seconds to wait first; or
+    a coroutine that does."""
 
     answer: Answer = echo
     names: tuple[str, ...] = ("tiny",)
@@ -46,6 +51,8 @@ class Server:
             body = json.loads(await request.read())
             self.asked.append(body)
             given = self.answer(body, len(self.asked))
+            if inspect.isawaitable(given):
+                given = await given
             if isinstance(given, float):
                 await asyncio.sleep(given)
                 given = echo(body, 0)

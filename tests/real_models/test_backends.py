@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import write_rows
 
 from curate.judging.judging import Judge, judged
 from curate.judging.rubrics import load_rubric
@@ -15,6 +14,7 @@ from curate.models import Failure, Reply, Request, Turn, ask, forget_model
 from curate.models.in_process import rendered
 from curate.pool import ReadOptions, read_pool
 from curate.working import Working
+from tests.conftest import write_rows
 
 ROWS = [
     ("Why is the sky blue?", "Air scatters blue light more than red, so blue reaches us from every side."),

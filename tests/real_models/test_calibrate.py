@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import SAMPLE, write_rows
 
 from curate.judging import agreement, calibrating
 from curate.judging.drawing import draw
 from curate.judging.labelling import read_labels, values_of
+from tests.conftest import SAMPLE, write_rows
 
 
 def test_a_real_judge_against_labels(here: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-from conftest import REPOSITORY
 
 from curate.judging.rows import texts_of
 from curate.judging.rubrics import load_rubric
 from curate.models import Request, forget_model
 from curate.models.in_process import rendered
+from tests.conftest import REPOSITORY
 
 BENCHMARK = runpy.run_path(str(REPOSITORY / "benchmarks" / "judge_injections.py"))
 INJECTIONS = BENCHMARK["load_injections"]()
