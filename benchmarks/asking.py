@@ -3,12 +3,15 @@
 `python benchmarks/asking.py` needs no model: a server on this machine answers at once, and the cache is read again.
 `python benchmarks/asking.py --model FOLDER` also times vLLM in this process: bare, through curate, for a score alone,
 for a reason and a score, and with prefix caching off.
+`python benchmarks/asking.py --server http://HOST:PORT/v1#NAME` also times a real server: bare, and through curate.
+Every timing asks about rows of its own, so that none finds its rows in the engine's prefix cache.
 """
 
 import argparse
 import asyncio
 import resource
 import sqlite3
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from curate.models import Request, Turn, ask, forget_model
+from curate.models.server import FIRST_WINDOW, body_of
 from curate.working import Working
 
 RUBRIC = "Add one point for each of these that holds. " * 80
@@ -51,8 +55,8 @@ async def serve() -> None:
     await server.serve_forever()
 
 
-def requests(many: int) -> Iterator[tuple[int, Request]]:
-    for k in range(many):
+def requests(many: int, first: int = 0) -> Iterator[tuple[int, Request]]:
+    for k in range(first, first + many):
         turns = (Turn("system", RUBRIC), Turn("user", f"ROW {k}\n" + "Water boils at 100 degrees at sea level. " * 15))
         yield k, Request(turns=turns, max_tokens=1, top_logprobs=20)
 
@@ -90,6 +94,9 @@ def in_process(folder: str, rows: int) -> None:
 
     from curate.models.vllm_engine import VllmModel
 
+    def some(part: int) -> list[Request]:
+        return [request for _, request in requests(rows, part * rows)]
+
     def timed(model: VllmModel, asked: list[Request]) -> float:
         began = time.monotonic()
         for k, request in enumerate(asked):
@@ -99,27 +106,61 @@ def in_process(folder: str, rows: int) -> None:
             left -= len(model.collect())
         return time.monotonic() - began
 
-    score = [request for _, request in requests(rows)]
-    reason = [Request(turns=request.turns, max_tokens=80) for request in score]
+    def bare(model: VllmModel, asked: list[Request]) -> float:
+        began = time.monotonic()
+        turns = [[turn._asdict() for turn in request.turns] for request in asked]
+        sampling = SamplingParams(max_tokens=1, logprobs=20, temperature=0.0)
+        model._llm.chat(turns, sampling, use_tqdm=False)
+        return time.monotonic() - began
+
     model = VllmModel(folder)
-    timed(model, score[:2])
-    with_prefix = timed(model, score)
-    reasoned = timed(model, reason)
-    texts = [
-        model._tokenizer.apply_chat_template([t._asdict() for t in r.turns], tokenize=False, add_generation_prompt=True)
-        for r in score
-    ]
-    began = time.monotonic()
-    model._llm.generate(texts, SamplingParams(max_tokens=1, logprobs=20, temperature=0.0), use_tqdm=False)
-    bare = time.monotonic() - began
-    print(f"vLLM in this process, {rows} rows: bare {rows / bare:.2f} rows/s, through curate {rows / with_prefix:.2f}")
-    print(f"  a reason and a score: {rows / reasoned:.2f} rows/s; the score alone: {reasoned / with_prefix:.1f} times")
+    timed(model, some(0)[:2])
+    ours, theirs = [], []
+    for part in (1, 3, 5):
+        ours.append(timed(model, some(part)))
+        theirs.append(bare(model, some(part + 1)))
+    reasoned = timed(model, [Request(turns=request.turns, max_tokens=80) for request in some(7)])
+    score = statistics.median(ours)
+    print(f"vLLM in this process, {rows} rows: bare {rows / statistics.median(theirs):.2f} rows/s, ", end="")
+    print(f"through curate {rows / score:.2f} ({score / statistics.median(theirs) - 1:+.1%})")
+    print(
+        f"  a reason and a score: {rows / reasoned:.2f} rows/s; the score alone is {reasoned / score:.1f} times as fast"
+    )
     model.close()
     plain = VllmModel(folder, enable_prefix_caching=False)
-    timed(plain, score[:2])
-    without = timed(plain, score)
-    print(f"  without prefix caching {rows / without:.2f} rows/s: caching is {without / with_prefix:.1f} times as fast")
+    timed(plain, some(0)[:2])
+    without = timed(plain, some(1))
+    print(f"  without prefix caching {rows / without:.2f} rows/s: caching is {without / score:.1f} times as fast")
     plain.close()
+
+
+def over_http(model: str, rows: int, work: Path) -> None:
+    url, _, name = model.partition("#")
+
+    async def bare(asked: list[Request]) -> float:
+        import aiohttp
+
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=FIRST_WINDOW)) as session:
+
+            async def one(request: Request) -> None:
+                async with session.post(f"{url}/chat/completions", json=body_of(request, name)) as answer:
+                    assert (await answer.json())["choices"][0]["logprobs"]
+
+            began = time.monotonic()
+            await asyncio.gather(*map(one, asked))
+            return time.monotonic() - began
+
+    def ours(part: int) -> float:
+        began = time.monotonic()
+        assert sum(1 for _ in ask(model, requests(rows, part * rows), work, Working())) == rows
+        return time.monotonic() - began
+
+    ours(0)
+    pairs = [(ours(part), asyncio.run(bare([r for _, r in requests(rows, (part + 1) * rows)]))) for part in (1, 3, 5)]
+    through, alone = (statistics.median(pair[k] for pair in pairs) for k in (0, 1))
+    print(f"{model}, {rows} rows: bare {rows / alone:.2f} rows/s, through curate {rows / through:.2f}", end="")
+    print(f" ({through / alone - 1:+.1%})")
+    forget_model(model)
 
 
 if __name__ == "__main__":
@@ -127,11 +168,14 @@ if __name__ == "__main__":
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--model", help="a folder or a name on the hub, for vLLM in this process")
+    parser.add_argument("--server", help="http://HOST:PORT/v1#NAME of a real server")
     parser.add_argument("--rows", type=int, default=64)
     options = parser.parse_args()
     if options.serve:
         asyncio.run(serve())
     with tempfile.TemporaryDirectory() as folder:
         at_once(options.requests, Path(folder))
+        if options.server:
+            over_http(options.server, options.rows, Path(folder))
     if options.model:
         in_process(options.model, options.rows)
