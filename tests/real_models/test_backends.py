@@ -87,7 +87,9 @@ def test_the_expected_score_is_that_of_the_model_itself(
 
 def test_greedy_answers_are_repeatable_and_counted(model: str, tmp_path: Path) -> None:
     asked = Request(turns=(Turn("user", "Say the word apple."),), max_tokens=6)
-    first, second = replies(model, [asked], tmp_path / "a"), replies(model, [asked], tmp_path / "b")
+    for folder in "ab":  # each with a cache of its own
+        (tmp_path / folder).mkdir()
+    first, second = (replies(model, [asked], tmp_path / folder) for folder in "ab")
     assert first == second
     (reply,) = first
     assert isinstance(reply, Reply) and reply.text and reply.prompt_tokens > 10 and 1 <= reply.output_tokens <= 6
