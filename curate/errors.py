@@ -16,13 +16,13 @@ class CurateError(Exception):
 
 
 class UsageError(CurateError):
-    """A command, recipe or parameter that cannot be: nothing was written (exit status 2)."""
+    """A command, recipe or parameter that cannot be: no output was written (exit status 2)."""
 
     exit_status = 2
 
 
 class InputError(CurateError):
-    """An input of which no row can be read: nothing was written (exit status 2)."""
+    """An input of which no row can be read: no output was written (exit status 2)."""
 
     exit_status = 2
 

@@ -106,7 +106,8 @@ def filter(
     """Run a recipe over files and write the curated set; the same call goes on where a killed one was.
 
     The parameters are those of `curate filter --help`. Raises a `curate.errors.CurateError` whose `exit_status` is the
-    command's: `UsageError` and `InputError` before anything was written, `StoppedError` with what was finished kept.
+    command's: `UsageError` and `InputError` before any output was written, though the pool may be on disk;
+    `StoppedError` with what was finished kept.
     """
     files = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     out, work = Path(output), Path(work_dir)

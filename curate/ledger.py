@@ -1,6 +1,6 @@
 """The ledger: every verdict, row by step, in one Parquet file per step; it answers why a row went.
 
-`read_ledger(run)` has a line per row and step: row 7, step length, drop, "response is 0 characters, less than 1".
+`read_ledger(run)` has a line per row and step: row 7, step length, drop, "response has 0 characters, fewer than 1".
 """
 
 from dataclasses import dataclass

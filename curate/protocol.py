@@ -50,6 +50,8 @@ class Filter(Protocol):
     version: ClassVar[int] = 1
     per_row: ClassVar[bool] = False
     reads: Any = ("response",)
+    makes: ClassVar[tuple[str, ...]]
+    """For `stream`: the names of the measures."""
 
     def prepare(self, pool: Pool) -> Self:
         """A copy with its `fitted()` fields filled, seen from the whole pool."""
@@ -59,6 +61,9 @@ class Filter(Protocol):
 
     def stream(self, batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         """Instead of `measure`, for models: lines with their `row`, in any order, as they come."""
+
+    def estimate(self, rows: pl.DataFrame, total: int, probe: bool) -> list[str]:
+        """With `stream`: what measuring `total` rows will take, told from some; only a `probe` may ask a model."""
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         """The verdict on every line of `measures` (`row`, measures, `Column` fields), in order; see `DECISION`."""
@@ -113,16 +118,24 @@ def _decides_measure(field: dataclasses.Field[Any]) -> bool:
     return _mark(field) != "threshold" and not is_column(field)
 
 
-def best_first(measures: pl.DataFrame, column: str | None) -> list[pl.Expr]:
-    """What to sort by, descending, so that the highest values of a recipe's column `by` come first; none: nothing.
+def numeric(measures: pl.DataFrame, by: str) -> pl.Expr:
+    """The values of the field `by` as Float64, NaN as null; `by` is the column that the recipe names in it.
 
-    Raises UsageError where the column's values are not numbers.
+    Raises UsageError where they are not numbers.
     """
-    if column is None:
-        return []
-    if not measures.schema["by"].is_numeric() and measures["by"].null_count() < len(measures):
-        raise UsageError(f"rows can't be ranked by {column}, whose values are not numbers", "name a column of numbers")
-    return [pl.col("by").cast(pl.Float64).fill_nan(None)]
+    kind = measures.schema["by"]
+    if not kind.is_numeric() and kind != pl.Null:
+        raise UsageError(f"rows can't be ranked by {by}, whose values are not numbers", "name a column of numbers")
+    return pl.col("by").cast(pl.Float64).fill_nan(None)
+
+
+def best_first(measures: pl.DataFrame, by: str | None, *then: str) -> pl.DataFrame:
+    """The lines sorted by a filter's field `by`, where that names a column, then by `then`, then by `row`.
+
+    Highest values come first and missing ones last; of equals the first row. Raises what `numeric` raises.
+    """
+    order: list[pl.Expr | str] = [*([] if by is None else [numeric(measures, by)]), *then]
+    return measures.sort(*order, "row", descending=[True] * len(order) + [False], nulls_last=True)
 
 
 def for_measuring(filter: Any) -> Filter:
@@ -196,17 +209,16 @@ def within(
     )
 
 
-def unless_found(measures: pl.DataFrame, column: str) -> pl.DataFrame:
-    """Keep rows of which a text column is null: what was found wrong is the reason."""
-    found = pl.col(column)
+def keep_if(stays: pl.Expr) -> pl.Expr:
+    """The verdict on rows: `keep` where `stays` holds, else `drop`."""
+    return pl.when(stays).then(pl.lit("keep")).otherwise(pl.lit("drop")).cast(VERDICT)
+
+
+def unless_found(measures: pl.DataFrame, found: pl.Expr | str) -> pl.DataFrame:
+    """Keep rows of which a text, a column or an expression, is null: what was found wrong is the reason."""
     nothing = pl.lit(None, dtype=pl.Float64)
-    return measures.select(
-        verdict=pl.when(found.is_null()).then(pl.lit("keep")).otherwise(pl.lit("drop")).cast(VERDICT),
-        reason=found,
-        value=nothing,
-        threshold=nothing,
-        margin=nothing,
-    )
+    said = measures.select(reason=found, value=nothing, threshold=nothing, margin=nothing)
+    return said.select(pl.all(), verdict=keep_if(pl.col("reason").is_null()))
 
 
 def all_of(decisions: list[pl.DataFrame]) -> pl.DataFrame:

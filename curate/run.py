@@ -1,6 +1,7 @@
-"""One execution of a recipe over a pool: measure, decide, write the ledger, write the rows.
+"""One execution of a recipe over a pool: measure, decide, write the ledger.
 
-`.curate/runs/20261123T104500-5d1f/` holds `run.json`, `ledger/01-length.parquet`, `rejected.jsonl`, `dropped.jsonl`.
+`.curate/runs/20261123T104500-5d1f/` holds `run.json` and `ledger/01-length.parquet`; at the end `rejected.jsonl`,
+`dropped.jsonl` and `report.html` lie beside them.
 A run that was killed is found again by the four digits, which name pool, recipe and seed.
 """
 

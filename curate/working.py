@@ -23,8 +23,9 @@ def _silent(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Working:
-    """`report(stage, done, total, detail="")` is called as work goes on, `notice(text)` for what a person should
-    know."""
+    """How work goes. `report(stage, done, total, detail="")` is called as it goes on, `notice(text)` for what a person
+    should know; `fresh`: measures on disk don't count; `stop`: set to stop; `spending`: what models may cost, and did.
+    """
 
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
     fresh: bool = False

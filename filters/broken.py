@@ -93,7 +93,7 @@ class Broken:
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         names = ["broken", "cut_off"] if self.cut_off else ["broken"]
-        return unless_found(measures.select(found=pl.coalesce(names)), "found")
+        return unless_found(measures, pl.coalesce(names))
 
 
 def _unless_quoted(text: pl.Expr, form: str) -> pl.Expr:

@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 
 from curate.pool import Pool
-from curate.protocol import VERDICT, Column, best_first, threshold
+from curate.protocol import VERDICT, Column, best_first, keep_if, threshold
 from curate.same_text import keys, normalised
 
 PROMPT, RESPONSE = ("prompt_high", "prompt_low"), ("response_high", "response_low")
@@ -44,8 +44,7 @@ class Conflict:
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         rows = measures.drop_nulls(PROMPT).filter(pl.struct(PROMPT).is_duplicated())
         rows = rows.filter(pl.struct(RESPONSE).n_unique().over(PROMPT) > 1)
-        best = best_first(measures, self.by)
-        ranked = rows.sort(*best, "chars", "row", descending=[True] * len(best) + [True, False], nulls_last=True)
+        ranked = best_first(rows, self.by, "chars")
         # of rows with one response the best stands for it: they stay or go together
         told = ranked.unique([*PROMPT, *RESPONSE], keep="first", maintain_order=True).select(
             *PROMPT,
@@ -60,7 +59,7 @@ class Conflict:
         name = pl.format("row:{}", other)
         said = ranked.select(
             "row",
-            verdict=pl.when(stays).then(pl.lit("keep")).otherwise(pl.lit("drop")).cast(VERDICT),
+            verdict=keep_if(stays),
             reason=pl.format("another response to the prompt of {}", name),
             rival=pl.when(~stays & pl.lit(self.keep == "best")).then(name),
             evidence=pl.struct(other=name).struct.json_encode(),

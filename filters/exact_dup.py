@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 
 from curate.pool import Pool
-from curate.protocol import VERDICT, Column, best_first, for_measuring, threshold
+from curate.protocol import Column, best_first, for_measuring, keep_if, threshold
 from curate.same_text import keys, normalised
 
 KEY = ("high", "low")
@@ -55,9 +55,7 @@ class ExactDup:
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         alike = measures.drop_nulls(KEY).filter(pl.struct(KEY).is_duplicated())
-        best = best_first(measures, self.by)
-        first = alike.sort(*best, "row", descending=[True] * len(best) + [False], nulls_last=True)
-        first = first.unique(KEY, keep="first", maintain_order=True).select(*KEY, first="row")
+        first = best_first(alike, self.by).unique(KEY, keep="first", maintain_order=True).select(*KEY, first="row")
         copies = alike.join(first, on=KEY).filter(pl.col("first") != pl.col("row"))
         copies = copies.select("row", rival=pl.format("row:{}", pl.col("first")))
         if self.exclude:
@@ -66,9 +64,8 @@ class ExactDup:
             copies = pl.concat([known, copies]).unique("row", keep="first", maintain_order=True)
         found = measures.select("row").join(copies, on="row", how="left", maintain_order="left")
         same = "prompt and response" if self.of == "both" else self.of
-        is_copy = pl.col("rival").is_not_null()
         return found.select(
-            verdict=pl.when(is_copy).then(pl.lit("drop")).otherwise(pl.lit("keep")).cast(VERDICT),
+            verdict=keep_if(pl.col("rival").is_null()),
             reason=pl.format(f"same {same} as {{}}", pl.col("rival")),
             rival="rival",
         )

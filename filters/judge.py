@@ -1,6 +1,6 @@
 """Drop a row that a model judges to be of little worth by a rubric.
 
-"Buy now!!! Best price" is dropped: `educational-value is 0.41, less than 3.0`.
+"Buy now!!! Best price" is dropped: `educational-value is 0.41, less than 3`.
 """
 
 import time

@@ -9,7 +9,7 @@ from typing import Literal
 import polars as pl
 
 from curate.pool import Pool
-from curate.protocol import VERDICT, Column, best_first, threshold
+from curate.protocol import Column, keep_if, numeric, threshold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,8 @@ class KeepTop:
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         n = min(len(measures), self.n if self.n is not None else max(1, round((self.share or 0) * len(measures))))
-        (value,) = best_first(measures, self.by)
         sign = 1.0 if self.order == "highest" else -1.0
-        ranked = measures.select("row", value=value).with_row_index("at")
+        ranked = measures.select("row", value=numeric(measures, self.by)).with_row_index("at")
         ranked = ranked.sort(sign * pl.col("value"), "row", descending=[True, False], nulls_last=True)
         limit = ranked["value"][n - 1] if n else None
         margin = sign * (pl.col("value") - limit) if limit is not None else pl.lit(None, dtype=pl.Float64)
@@ -49,7 +48,7 @@ class KeepTop:
             ranked.with_row_index("rank", offset=1)
             .select(
                 "at",
-                verdict=pl.when(kept).then(pl.lit("keep")).otherwise(pl.lit("drop")).cast(VERDICT),
+                verdict=keep_if(kept),
                 reason=pl.when(~kept).then(pl.coalesce(said, none)),
                 value="value",
                 threshold=pl.lit(limit, dtype=pl.Float64),

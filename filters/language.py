@@ -85,4 +85,4 @@ class Language:
             pl.when(unwanted).then(pl.format("response is in {}, not in {}", answered, pl.lit(", ".join(self.only)))),
             pl.when(differs & pl.lit(self.same)).then(pl.format("asked in {}, answered in {}", asked, answered)),
         )
-        return unless_found(measures.select(found=found), "found")
+        return unless_found(measures, found)

@@ -39,14 +39,10 @@ class Length:
         return ("prompt", "response") if self.of == "both" else (self.of,)
 
     def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
-        chars, size = (
-            pl.sum_horizontal(
-                getattr(pl.col(side).str.strip_chars().str, count)().cast(pl.Int64) for side in self.reads
-            )
-            if self.of == "both"
-            else getattr(pl.col(self.of).str.strip_chars().str, count)().cast(pl.Int64)
-            for count in ("len_chars", "len_bytes")
-        )
+        texts = [pl.col(side).str.strip_chars().str for side in self.reads]
+        both = self.of == "both"  # a conversation without an answer is as long as its prompt
+        chars = pl.sum_horizontal([text.len_chars().cast(pl.Int64) for text in texts], ignore_nulls=both)
+        size = pl.sum_horizontal([text.len_bytes().cast(pl.Int64) for text in texts], ignore_nulls=both)
         wide = (size - chars) / 2  # Hangul, kana and CJK take three bytes
         return rows.select(chars=chars, tokens=((chars - wide) / 4 + wide * 0.6).ceil().cast(pl.Int64))
 

@@ -1,7 +1,7 @@
 """Drop a row that says nearly the same as a better one.
 
 "The capital of France is Paris, on the Seine." loses to the same with one word more: `0.88 of the shingles shared with
-row:12, 0.85 or more is the same`.
+row:12`.
 """
 
 from collections.abc import Iterator
@@ -53,10 +53,9 @@ class NearDup:
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         n = len(measures)
         own = measures["row"].to_numpy().astype(np.int64)
-        best = best_first(measures, self.by)
-        best += [pl.col("bytes")] if self.keep == "longest" else []
-        ranked = measures.drop("bands").with_row_index("at")
-        ranked = ranked.sort(*best, "at", descending=[True] * len(best) + [False], nulls_last=True)
+        ranked = best_first(
+            measures.drop("bands").with_row_index("at"), self.by, *(["bytes"] if self.keep == "longest" else [])
+        )
         priority = ranked["at"].to_numpy().astype(np.int64)
         keys = [piece.to_numpy() for piece in measures["bands"].get_chunks()]
         counts = measures["shingles"].to_numpy()

@@ -63,5 +63,4 @@ class Refusal:
         return rows.select(refusal=pl.when(~asked).then(found))
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
-        said = measures.select(found=pl.format('response refuses: "{}"', pl.col("refusal").str.head(80)))
-        return unless_found(said, "found")
+        return unless_found(measures, pl.format('response refuses: "{}"', pl.col("refusal").str.head(80)))

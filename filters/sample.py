@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from curate.pool import Pool
-from curate.protocol import VERDICT, Column, threshold
+from curate.protocol import Column, keep_if, threshold
 from curate.seeded import shuffled_rank
 
 
@@ -59,7 +59,7 @@ class Sample:
                 pl.col("stratum").cast(pl.String).fill_null("absent"),
             )
         return drawn.select(
-            verdict=pl.when(kept).then(pl.lit("keep")).otherwise(pl.lit("drop")).cast(VERDICT),
+            verdict=keep_if(kept),
             reason=pl.when(~kept).then(said),
         )
 

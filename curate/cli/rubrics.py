@@ -20,7 +20,7 @@ def command(ctx: click.Context) -> None:
 
 @command.command("show")
 @click.argument("name")
-@click.option("--language", type=click.Choice(["en", "ko"]), default="en", show_default=True)
+@click.option("--language", type=click.Choice(["en", "ko"]), default="en", show_default=True, help="Of the rubric.")
 def show(name: str, language: str) -> None:
     """The rubric as a file: save it, change it, judge by it with --rubric FILE."""
     from curate.errors import UsageError, nearest

@@ -69,7 +69,7 @@ class Lines:
 
 
 def read_lines(source: Source, max_line: int = MAX_LINE) -> Iterator[Lines]:
-    """The records of `source`, in order, in blocks of about 8 MB."""
+    """The records of `source`, in order, in blocks of about 8 MB, or, of a table, of 8,192 rows."""
     if source.kind in ("parquet", "arrow"):
         yield from _table(source, max_line)
     elif source.kind in ("csv", "tsv"):

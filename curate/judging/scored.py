@@ -84,7 +84,7 @@ def judge_step(**parameters: Any) -> Step:
 
 
 def scores_of(step: Step, pool: Pool, working: Working) -> pl.DataFrame:
-    """`row`, `score`, `doubt`, `cut`, `flipped` and `problem` of every row, asked for where they are not on disk."""
+    """`row`, `score`, `doubt`, `cut`, `flipped`, `first` and `problem` of every row, asked for if need be."""
     everyone = np.ones(len(pool), dtype=np.bool_)
     measures = Measures(step, pool)
     measures.compute(everyone, working)

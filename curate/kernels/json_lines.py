@@ -13,7 +13,7 @@ import numpy as np
 
 from curate.kernels.compiling import kernel
 
-# What a field name means to the kernel; `Fields` of curate.records fills the table.
+# What a field name means to the kernel; curate.pool.table fills the table.
 OTHER, PROMPT, INPUT, RESPONSE, LABEL, UNUSUAL = 0, 1, 2, 3, 4, 5
 MAX_FIELDS = 48  # a line with more fields is left to the twin: duplicates are searched pair by pair
 

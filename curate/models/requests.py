@@ -1,6 +1,6 @@
 """What is asked of a model and what it answers, the same for every backend.
 
-`Request((user("What is 2 + 2? Answer with a number."),), max_tokens=1, top_logprobs=20)` may bring
+`Request(turns=(Turn("user", "What is 2 + 2? Answer with a number."),), max_tokens=1, top_logprobs=20)` may bring
 `Reply("4", [{"4": -0.01, " 4": -5.2}], prompt_tokens=24, output_tokens=1, finish="stop")`.
 """
 

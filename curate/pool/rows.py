@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Pool:
-    """All rows of an input, on disk; no method holds more text than a row group of `rows.parquet`."""
+    """All rows of an input, on disk; in memory a row group of `rows.parquet`, of `column` and `meta` a whole column."""
 
     def __init__(self, path: Path, sources: Sequence[Source], work_dir: Path, working: Working | None = None) -> None:
         self.path = path
