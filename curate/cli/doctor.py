@@ -5,7 +5,10 @@ import click
 
 @click.command("doctor")
 def command() -> None:
-    """Say what this machine has, and what of curate's own is missing; of extras (vllm, train) nothing is said."""
+    """Say what this machine has, and what is missing.
+
+    Of the packages of extras (vllm, train ...) it says nothing.
+    """
     import os
     import platform
     import re
