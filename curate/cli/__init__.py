@@ -13,6 +13,7 @@ COMMANDS = (
     "convert",
     "judge",
     "judge calibrate",
+    "judge distill",
     "why",
     "restore",
     "runs",

@@ -4,6 +4,7 @@
 """
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +43,7 @@ class ModelEmbedder:
         self.name = name
         self._located = located(model)
         self._encode: Encode | None = None
+        self._opening = threading.Lock()
         self._tokenizer: Any = None
         self._dimensions = 0
 
@@ -83,9 +85,10 @@ class ModelEmbedder:
         )
 
     def _opened(self) -> Encode:
-        if self._encode is None:
-            self._encode = self._open()
-        return self._encode
+        with self._opening:
+            if self._encode is None:
+                self._encode = self._open()
+            return self._encode
 
     def _open(self) -> Encode:
         raise NotImplementedError

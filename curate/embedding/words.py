@@ -16,6 +16,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import xxhash
 
@@ -64,6 +65,12 @@ class Words:
         return cls(path, f"default-{VERSION}-{of}-{pool.side}-{pool.fingerprint}", (pool, of))
 
     @classmethod
+    def fitted_on(cls, pool: Pool, of: Of, rows: npt.NDArray[np.bool_], path: Path) -> "Words":
+        """Fitted on a sample of the rows that the mask names, and written to `path` as by `save`."""
+        _write(fitted(_sample(pool, of, np.flatnonzero(rows))), path)
+        return cls.of_file(path)
+
+    @classmethod
     def of_file(cls, path: Path) -> "Words":
         """What `save` wrote. Raises UsageError where there is none, or one of another version."""
         try:
@@ -101,7 +108,7 @@ class Words:
                 if self._sampled and not self._path.exists():
                     pool, of = self._sampled
                     self._path.parent.mkdir(exist_ok=True)
-                    _write(fitted(_sample(pool, of)), self._path)
+                    _write(fitted(_sample(pool, of, np.arange(len(pool)))), self._path)
                 with np.load(self._path, allow_pickle=False) as saved:  # every run reads the same float16
                     self._table = saved["table"].astype(np.float32)
             return self._table
@@ -117,11 +124,10 @@ def _plain(texts: pl.Series | Sequence[str]) -> pl.Series:
     return nfc(pl.Series(texts, dtype=pl.String).fill_null("")).str.to_lowercase()
 
 
-def _sample(pool: Pool, of: Of) -> list[pl.Series]:
-    """The heads of up to 10,000 rows, the same every time."""
-    rows = np.arange(len(pool))
-    if len(pool) > SAMPLE:
-        rows = np.sort(np.argpartition(shuffled_rank(rows, SEED), SAMPLE)[:SAMPLE])
+def _sample(pool: Pool, of: Of, rows: npt.NDArray[np.int64]) -> list[pl.Series]:
+    """The heads of up to 10,000 of the rows, the same every time."""
+    if len(rows) > SAMPLE:
+        rows = np.sort(rows[np.argpartition(shuffled_rank(rows, SEED), SAMPLE)[:SAMPLE]])
     return [_plain(texts_of(frame, of).str.head(HEAD)) for frame in pool.texts(rows, COLUMNS[of])]
 
 

@@ -1,7 +1,7 @@
 """`curate judge`: every row with its score, none dropped.
 
-`score("raw.jsonl", "scored.jsonl", model="hf:NAME")` writes each record with a field `_judge`: rubric, score, doubt,
-or why it has no score.
+`score("raw.jsonl", "scored.jsonl", model="hf:NAME")` writes each record with a field `_judge`: its rubric, language
+and model, score and doubt, or why it has no score.
 """
 
 import os
@@ -64,7 +64,7 @@ def score(
     with disk_faults(work):
         pool = read_pool(files, work, read_options(format, map, max_line, limit), working=working)
         scores = scores_of(step, pool, working)
-        write_lines(out, lambda: _with_scores(pool, scores, rubric))
+        write_lines(out, lambda: _with_scores(pool, scores, step))
     had = scores.filter(pl.col("problem").is_null())
     causes = scores["problem"].drop_nulls().value_counts(sort=True)
     labels = load_rubric(rubric, (settings or {}).get("language", "en")).scale
@@ -91,11 +91,10 @@ def scores_of(step: Step, pool: Pool, working: Working) -> pl.DataFrame:
     return measures.load(everyone)
 
 
-def _with_scores(pool: Pool, scores: pl.DataFrame, rubric: str) -> Iterator[Lines]:
+def _with_scores(pool: Pool, scores: pl.DataFrame, step: Step) -> Iterator[Lines]:
+    by = [pl.lit(getattr(step.filter, name)).alias(name) for name in ("rubric", "language", "model")]
     said = scores.select(
-        pl.struct(pl.lit(rubric).alias("rubric"), "score", "doubt", "cut", "flipped", unscored="problem")
-        .struct.json_encode()
-        .alias("said")
+        pl.struct(*by, "score", "doubt", "cut", "flipped", unscored="problem").struct.json_encode().alias("said")
     )["said"]
     at = 0
     for lines in selected(pool, np.ones(len(pool), dtype=np.bool_)):
