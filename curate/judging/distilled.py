@@ -205,13 +205,6 @@ def write_card(folder: Path, card: Card) -> None:
         file.write(orjson.dumps(card, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
-def embedder_of(folder: Path, name: str, work_dir: Path) -> Embedder:
-    """The embedder of a classifier: the default one lies in its folder."""
-    if (folder / WORDS).exists():
-        return embedder(f"default:{folder / WORDS}")
-    return embedder(name, work_dir=work_dir)
-
-
 def open_classifier(folder: str | Path, work_dir: Path = Path(".curate")) -> tuple[Card, Classifier]:
     """The classifier in a folder, and its card.
 
@@ -241,10 +234,12 @@ def open_classifier(folder: str | Path, work_dir: Path = Path(".curate")) -> tup
     if changed := [name for name in now if card.versions.get(name) != now[name]]:
         was = card.versions.get(changed[0])
         raise UsageError(f"{folder} learnt from {changed[0]} at version {was}, which is {now[changed[0]]} now", AGAIN)
+    in_folder = card.embedder.partition(":")[0] == "default"
     try:
-        own = embedder_of(folder, card.embedder, work_dir)
+        own = embedder(f"default:{folder / WORDS}" if in_folder else card.embedder, work_dir=work_dir)
     except UsageError as error:
-        raise UsageError(f"{folder} needs its embedder: {error.message}", error.remedy or AGAIN) from None
+        remedy = AGAIN if in_folder else error.remedy or AGAIN
+        raise UsageError(f"{folder} needs its embedder: {error.message}", remedy) from None
     if own.fingerprint != card.embedder_fingerprint:
         remedy = f"bring back the {card.embedder} that it was made with, or {AGAIN}"
         raise UsageError(f"{folder} was made with another embedder than {card.embedder} is now", remedy)

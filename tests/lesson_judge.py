@@ -12,14 +12,19 @@ SALES = ("cheap", "discount", "bargain", "prize", "hurry", "casino", "coupon", "
 
 def lesson_judge(body: dict[str, Any], _: int) -> dict[str, Any]:
     """5 for words of lessons alone, 0 for words of sales alone; `mumble`: no label."""
-    words = body["messages"][-1]["content"].split()
-    if "mumble" in words:
+    text = body["messages"][-1]["content"]
+    if "mumble" in text.split():
         return with_logprobs({"Well": -0.01})
-    good, poor = (sum(word in kind for word in words) for kind in (LESSON, SALES))
-    worth = 5 * good / max(good + poor, 1)
+    worth = lesson_score(text)
     low = min(int(worth), 4)
     shares = {str(low): 1 - (worth - low), str(low + 1): worth - low}
     return with_logprobs({label: math.log(share) for label, share in shares.items() if share > 1e-9})
+
+
+def lesson_score(text: str) -> float:
+    words = text.split()
+    good, poor = (sum(word in kind for word in words) for kind in (LESSON, SALES))
+    return 5 * good / max(good + poor, 1)
 
 
 def lesson_rows(count: int, seed: int = 0) -> list[tuple[str, str]]:
