@@ -210,9 +210,10 @@ def read_options(
 
 def _say_what_was_found(pool: Pool, working: Working) -> None:
     """Tell the shapes that were detected, and what could not be read."""
-    for name, facts in zip(pool.names, pool.facts["sources"], strict=True):
+    for source, facts in zip(pool.sources, pool.facts["sources"], strict=True):
         shapes = ", ".join(f"{count:,} {shape}" for shape, count in sorted(facts["shapes"].items()))
-        working.notice(f"{name}: {facts['rows']:,} rows ({shapes or 'none could be read'})")
+        nothing = "none could be read" if source.stamp[0] else "it is empty"
+        working.notice(f"{source.name}: {facts['rows']:,} rows ({shapes or nothing})")
     if rejected := int(pool.facts["rejected"]):
         first = next(pool.rejected())
         working.notice(

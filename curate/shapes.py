@@ -44,11 +44,25 @@ INPUT_FIELDS = ("input", "context")
 RESPONSE_FIELDS = ("output", "response", "completion", "answer", "A", "a", "target")
 CONVERSATION_FIELDS = ("messages", "conversations", "conversation")
 SYSTEM_FIELDS = ("system", "system_prompt")
-PAIR_FIELDS = ("chosen", "rejected")
+PAIR_FIELDS = (
+    ("chosen", "rejected"),
+    ("chosen_response", "rejected_response"),
+    ("response_j", "response_k"),
+)
+"""The better answer and the other, as files name them."""
+NUMBERED_PAIR, BETTER = ("response_0", "response_1"), "better_response_id"
+"""As PKU-SafeRLHF has them: `better_response_id` says which of the two it is."""
 TITLE_FIELDS = (*PROMPT_FIELDS, "title")
 BODY_FIELDS = (*INPUT_FIELDS, "content", "body", "description")
 SEVERAL_FIELDS = ("instances", "answers", "turns")
-UNUSUAL_FIELDS = (*CONVERSATION_FIELDS, *SYSTEM_FIELDS, *PAIR_FIELDS, *SEVERAL_FIELDS, "history")
+UNUSUAL_FIELDS = (
+    *CONVERSATION_FIELDS,
+    *SYSTEM_FIELDS,
+    *(name for pair in PAIR_FIELDS for name in pair),
+    *NUMBERED_PAIR,
+    *SEVERAL_FIELDS,
+    "history",
+)
 
 
 @dataclass(frozen=True)
@@ -117,7 +131,7 @@ def detect(record: dict[str, Any]) -> str:
         return "instances"
     if isinstance(record.get("answers"), list) and _first(record, TITLE_FIELDS):
         return "answers"
-    if all(record.get(name) is not None for name in PAIR_FIELDS):
+    if _pair(record):
         return "preference"
     for name in CONVERSATION_FIELDS:
         turns = record.get(name)
@@ -156,9 +170,22 @@ def _text(record: dict[str, Any], name: str) -> str | None:
 
 
 def _first(record: dict[str, Any], names: tuple[str, ...]) -> str | None:
-    """The first of `names` that the record has, one with a value before one that is null."""
+    """The first of `names` that the record has, one with a text before an empty one, that before one that is null."""
     there = [name for name in names if name in record]
-    return next((name for name in there if record[name] is not None), there[0] if there else None)
+    return min(there, key=lambda name: (record[name] is None, record[name] == ""), default=None)
+
+
+def _pair(record: dict[str, Any]) -> tuple[str, str] | None:
+    """The names of the better answer and the other; None where the record has no two, or nothing in them."""
+    pairs = [*PAIR_FIELDS]
+    if BETTER in record:
+        better = to_json(record[BETTER])
+        pairs += [NUMBERED_PAIR] if better == "0" else [NUMBERED_PAIR[::-1]] if better == "1" else []
+    for pair in pairs:
+        values = [record.get(name) for name in pair]
+        if None not in values and values != ["", ""]:
+            return pair
+    return None
 
 
 def _rest(record: dict[str, Any], used: set[str | None]) -> dict[str, Any]:
@@ -260,13 +287,14 @@ def _conversation(shape: str) -> Callable[[dict[str, Any]], Row]:
 
 
 def _preference(record: dict[str, Any]) -> Row:
-    for name in PAIR_FIELDS:
-        if name not in record:
-            raise UnreadableRecord(f"no field {name}, which the shape preference needs")
-    used: set[str | None] = set(PAIR_FIELDS)
+    pair = _pair(record)
+    if pair is None:
+        missing = next((name for name in PAIR_FIELDS[0] if record.get(name) is None), PAIR_FIELDS[0][0])
+        raise UnreadableRecord(f"no field {missing}, which the shape preference needs")
+    used: set[str | None] = {*pair, BETTER} if pair[0] in NUMBERED_PAIR else set(pair)
     context = _context(record, used)
     answers: list[tuple[Message, ...]] = []
-    for name in PAIR_FIELDS:
+    for name in pair:
         value = record[name]
         said = from_transcript(value) if isinstance(value, str) else tuple(_turns(record, name))
         answers.append(said or (Message("assistant", value),))

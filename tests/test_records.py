@@ -141,6 +141,13 @@ PREFERENCES: list[tuple[dict[str, Any], Turns, Turns, Turns]] = [
      [("system", "Be brief."), *ASKED], [("assistant", "7")], [("assistant", "8")]),
     ({"chosen": [USER, GPT], "rejected": [USER, BAD, USER, GPT]}, ASKED, [("assistant", "7")],
      [("assistant", "8"), *ANSWERED]),
+    ({"prompt": "Name a prime.", "chosen_response": "7", "rejected_response": "8"}, ASKED, [("assistant", "7")],
+     [("assistant", "8")]),
+    ({"question": "Name a prime.", "response_j": "7", "response_k": "8"}, ASKED, [("assistant", "7")],
+     [("assistant", "8")]),
+    ({"prompt": "Name a prime.", "response_0": "8", "response_1": "7", "better_response_id": 1}, ASKED,
+     [("assistant", "7")], [("assistant", "8")]),
+    ({"prompt": "Name a prime.", "chosen": "7", "rejected": ""}, ASKED, [("assistant", "7")], [("assistant", "")]),
     ({"chosen": [USER, GPT], "rejected": [USER, GPT]}, ASKED, [("assistant", "7")], [("assistant", "7")]),
 ]  # fmt: skip
 

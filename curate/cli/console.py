@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -139,9 +140,17 @@ def show_steps(screen: Screen, summary: "Summary") -> None:
         for note in step.notes:
             screen.notice(f"  {step.step}: {note}")
         if step.example:
-            line = Text(f"  {step.step}: {safe('  '.join(step.example.values()), 300)}", style="dim")
+            place, reason = _end_of(safe(step.example["at"]), width * 2 // 5), safe(step.example["reason"], 300)
+            line = Text(f"  {step.step}: {place}  {reason}", style="dim")
             line.truncate(width, overflow="ellipsis")
             screen.console.print(line)
+
+
+def _end_of(text: str, width: int) -> str:
+    """The end of a text that is wider than so many columns, where a path has its file's name."""
+    while cell_len(text) > width:
+        text = "…" + text[2:]
+    return text
 
 
 def stdout() -> Console:

@@ -1,5 +1,7 @@
 """`curate runs`."""
 
+from typing import Literal
+
 import click
 
 from curate.cli.options import WORK_DIR, with_options
@@ -25,18 +27,19 @@ def command(ctx: click.Context, work_dir: str) -> None:
         if not runs:
             click.echo(f"no runs in {work_dir}", err=True)
             return
-        table = Table(box=None, pad_edge=False)
+        console = stdout()
+        table = Table(box=None, pad_edge=False, width=console.width)
         for name in ("run", "recipe", "status", "kept", "of", "input"):
-            table.add_column(
-                name, no_wrap=True, overflow="ellipsis", justify="right" if name in ("kept", "of") else "left"
-            )
+            right: Literal["right", "left"] = "right" if name in ("kept", "of") else "left"
+            left_over = 1 if name == "input" else None
+            table.add_column(name, no_wrap=True, overflow="ellipsis", justify=right, ratio=left_over)
         for run in runs:
             facts = run.facts
             sums = facts.get("summary", {})
             numbers = [f"{sums[name]:,}" if sums else "" for name in ("kept", "rows_in")]
             inputs = " ".join(safe(source["name"], 40) for source in facts["inputs"])
             table.add_row(run.name, Text(safe(facts["recipe"]["name"])), facts["status"], *numbers, Text(inputs))
-        stdout().print(table)
+        console.print(table)
 
 
 @command.command("clean")

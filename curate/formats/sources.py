@@ -85,12 +85,15 @@ def sources_of(inputs: Sequence[str | os.PathLike[str]], spool: Path) -> list[So
     """The sources that `inputs` name, in order; `-` (standard input) and pipes are copied into `spool`.
 
     A folder that `datasets` saved stands for its files, and so does the name of a dataset on the hub, once loaded.
-    Raises InputError for a missing file, another folder, an empty file or an unreadable one.
+    Raises InputError for a missing file, another folder, an unreadable file, or where all are empty.
     """
     if not inputs:
         raise UsageError("no input was named", "name a file, as in: curate filter raw.jsonl (or - for standard input)")
     files = [(name, path) for given in inputs for name, path in files_of(str(given))]
-    return [_source(name, path, spool) for name, path in files]
+    found = [_source(name, path, spool, may_be_empty=len(files) > 1) for name, path in files]
+    if not any(source.stamp[0] for source in found):
+        raise InputError(f"all {len(found)} inputs are empty", "check how they were made")
+    return found
 
 
 def files_of(name: str) -> list[tuple[str, Path]]:
@@ -129,7 +132,7 @@ def _from_hub(name: str) -> list[tuple[str, Path]]:
     return [(f"{repository}:{s}", Path(file["filename"])) for s in wanted for file in loaded[s].cache_files]
 
 
-def _source(name: str, path: Path, spool: Path) -> Source:
+def _source(name: str, path: Path, spool: Path, may_be_empty: bool) -> Source:
     if name == "-":
         if sys.stdin.isatty():
             raise UsageError(
@@ -147,13 +150,15 @@ def _source(name: str, path: Path, spool: Path) -> Source:
         stamp = _stamp(path)
         with path.open("rb") as file:
             head = file.read(4096)
-        if not head:
+        if not head and not may_be_empty:
             raise InputError(f"{name} is empty", "check how it was made")
         digest = _digest(path)
     except FileNotFoundError:
         raise InputError(f"{name} does not exist", _similar(path)) from None
     except OSError as error:
         raise InputError(f"{name} can't be read: {error.strerror}", "check its permissions") from None
+    if not head:  # one shard of many
+        return Source(name, path.absolute(), "jsonl", "", stamp, digest)
     kind, compression = kind_of(path.name)
     if head[:2] == b"\x1f\x8b":
         compression = ".gz"

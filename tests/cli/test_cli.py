@@ -15,6 +15,7 @@ import click
 import pytest
 from chat_server import Server, with_logprobs
 from conftest import write_rows
+from rich.cells import cell_len
 
 import curate
 from curate.cli import COMMANDS, root
@@ -216,6 +217,17 @@ def test_names_of_files_steps_and_recipes_are_inert_too(here: Path, cli: Any) ->
         assert not DANGEROUS.search(err), repr(err)
     assert "[blue]" in said[1].out
     assert "[red]x" in said[1].out
+
+
+def test_a_long_name_of_a_file_takes_no_room_from_a_reason_or_the_name_of_a_run(here: Path, cli: Any) -> None:
+    long = "한국어" * 20 + ".jsonl"
+    (here / long).write_text(RAW)
+    said = cli("filter", long).err
+    assert "한국어.jsonl:3  response has 0 characters" in said
+    name = next((here / ".curate" / "runs").iterdir()).name
+    listed = cli("runs").out.splitlines()
+    assert listed[1].split()[:3] == [name, "default", "done"]
+    assert all(cell_len(line) <= 80 for line in listed)
 
 
 def test_the_closing_table_fits_80_columns(here: Path, cli: Any) -> None:

@@ -461,6 +461,28 @@ def test_what_is_no_file_of_rows_is_refused_with_a_remedy(here: Path) -> None:
         assert error.value.remedy.startswith(remedy)
 
 
+def test_an_empty_file_among_others_is_said_and_stops_nothing(here: Path, cli: Any) -> None:
+    Path("raw.jsonl").write_bytes(PLAIN)
+    Path("empty.parquet").touch()
+    assert len(pool_of("empty.parquet", "raw.jsonl")) == len(pool_of("raw.jsonl"))
+    assert "empty.parquet: 0 rows (it is empty)\n" in cli("filter", "empty.parquet", "raw.jsonl").err
+    with pytest.raises(InputError, match="all 2 inputs are empty"):
+        pool_of("empty.parquet", "empty.parquet")
+
+
+def test_a_csv_of_rows_of_several_shapes_is_read_as_what_they_were(here: Path) -> None:
+    Path("mixed.csv").write_text(
+        "instruction,output,prompt,chosen,rejected,messages\n"
+        "Name a prime.,7,,,,\n"
+        ",,Name a prime.,7,8,\n"
+        ",7,Name a prime.,,,\n"
+    )
+    pool = pool_of("mixed.csv")
+    assert pool.facts["sources"][0]["shapes"] == {"alpaca": 1, "preference": 1, "prompt-completion": 1}
+    assert pool.column("prompt").to_list() == ["Name a prime."] * 3
+    assert pool.column("response").to_list() == ["7"] * 3
+
+
 @needs_proc
 def test_a_line_over_max_line_is_listed_and_never_held_in_memory(here: Path) -> None:
     with Path("raw.jsonl").open("wb") as file:
