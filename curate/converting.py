@@ -81,6 +81,10 @@ def convert(
         working.notice(
             f"{conversion.redacted:,} addresses, numbers and cards redacted; look at the result all the same"
         )
+    if conversion.clashed:
+        working.notice(
+            f"{conversion.clashed:,} records have other fields whose names {to} needs; these fields are left out"
+        )
     if conversion.left_out:
         working.notice(f"{conversion.left_out:,} rejected answers are left out: {to} has no place for them")
     return Converted(conversion.records, conversion.rows, out, rejected if conversion.failed else None)
@@ -91,7 +95,7 @@ class _Conversion:
 
     def __init__(self, sources: list[Source], to: str, options: ReadOptions, redact: bool, working: Working) -> None:
         self.sources, self.to, self.options, self.redact, self.working = sources, to, options, redact, working
-        self.records = self.rows = self.failed = self.left_out = self.redacted = 0
+        self.records = self.rows = self.failed = self.left_out = self.clashed = self.redacted = 0
         self.first = ""
         self._counted = False
 
@@ -135,6 +139,8 @@ class _Conversion:
             try:
                 for row in read_record(parse(text), self.options.reading):
                     record = record_of(row, self.to)
+                    clash = any(record[name] is not value for name, value in row.meta.items())
+                    self.clashed += clash and not self._counted
                     if self.redact:
                         record, count = redacted(record)
                         self.redacted += 0 if self._counted else count

@@ -84,8 +84,12 @@ def _restore(
     if orphaned:
         wanted[_best_orphans(run, pool)] = True
     back = dropped.filter(pl.Series(wanted[dropped["row"].to_numpy()]))
-    if not len(back) and int(kept_rows(run, len(pool)).sum()) == facts["summary"]["kept"]:
-        raise UsageError("no dropped row fits that", "`curate runs` lists runs; --run names another than the last")
+    elsewhere = wanted.any() and target != Path(facts["output"])
+    if not (len(back) or elsewhere or facts.get("restoring")):
+        raise UsageError(
+            "these rows are in the output already" if wanted.any() else "no dropped row fits that",
+            "`curate runs` lists runs; --run names another than the last",
+        )
     nothing = [
         pl.lit(None, dtype=kind).alias(name) for name, kind in DECISION.items() if name not in ("verdict", "reason")
     ]
@@ -98,13 +102,16 @@ def _restore(
         pl.format("restored; {} had dropped it", "step").alias("reason"),
         *nothing,
     )
-    if len(part):  # else an earlier restore was stopped before it had written the output
+    run.write_facts({**facts, "restoring": True})  # until all is written: what stops before that is finished later
+    if len(part):
         write_part(run.part(len(run.parts()) + 1, RESTORE), part)
     kept = write_outputs(run, pool, target, working)
     summary = {**facts["summary"], "kept": int(kept.sum()), "dropped": int((~kept).sum()), "output": str(target)}
-    run.write_facts({**facts, "summary": {**summary, "orphans": len(orphans(run, kept))}})
+    facts = {**facts, "summary": {**summary, "orphans": len(orphans(run, kept))}}
+    run.write_facts({**facts, "restoring": True})
     write_card(target, run, pool)
     write_report(run, pool)
+    run.write_facts({**facts, "restoring": False})
     return Restored(len(back), int(kept.sum()), target)
 
 

@@ -65,6 +65,12 @@ UNUSUAL_FIELDS = (
 )
 
 
+OUR_FIELDS = sorted(
+    {*PROMPT_FIELDS, *RESPONSE_FIELDS, *UNUSUAL_FIELDS, *TITLE_FIELDS, *BODY_FIELDS, "text", "label", BETTER}
+)
+"""What a field may be mapped to."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """How records are read: a forced shape (`--format`) and renamed fields (`--map answer=output`: file to ours)."""

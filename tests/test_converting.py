@@ -12,6 +12,7 @@ from curate.converting import convert
 from curate.errors import InputError, UsageError
 from curate.records import Message, parse
 from curate.shapes import Reading, read_record
+from curate.working import Working
 
 ALPACA = {"instruction": "Translate into English.", "input": "안녕하세요", "output": "Hello", "votes": 1.50, "id": 7}
 TALK = {
@@ -182,11 +183,17 @@ def test_an_unknown_shape_and_an_output_that_is_the_input_are_refused(here: Path
 
 def test_answers_that_have_no_place_are_counted_aloud(here: Path) -> None:
     said: list[str] = []
-    from curate.working import Working
-
     Path("raw.jsonl").write_text(json.dumps(PAIR) + "\n")
     convert("raw.jsonl", "out.csv", "messages", working=Working(notice=said.append))
     assert said == ["1 rejected answers are left out: messages has no place for them"]
+
+
+def test_fields_whose_names_the_shape_needs_are_counted_aloud(here: Path) -> None:
+    said: list[str] = []
+    Path("raw.jsonl").write_text(json.dumps({**ALPACA, "messages": "none", "id": 7}) + "\n")
+    convert("raw.jsonl", "out.jsonl", "messages", working=Working(notice=said.append))
+    assert said == ["1 records have other fields whose names messages needs; these fields are left out"]
+    assert json.loads(Path("out.jsonl").read_text())["id"] == 7
 
 
 def test_real_files_go_to_messages_and_back(here: Path, real_data: Path) -> None:

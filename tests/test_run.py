@@ -15,6 +15,8 @@ from conftest import SAMPLE, left_behind
 
 import curate
 from curate.errors import InputError, StoppedError, UsageError
+from curate.ledger import find_run
+from curate.restoring import restore
 
 RAW = """\
 {"instruction": "Name a prime.", "output": "7"}
@@ -255,7 +257,7 @@ def test_the_hundredth_part_of_a_ledger_is_its_last(here: Path, cli: Any, filter
     ("arguments", "message"),
     [
         ([], "nothing was named"),
-        (["row:4"], "no dropped row fits that"),
+        (["row:4"], "these rows are in the output already"),
         (["row:77"], "there is no row:77\n  -> rows go from row:0 to row:5"),
         (["raw.jsonl:77"], "no row is raw.jsonl:77"),
         (["nonsense"], "nonsense names no row"),
@@ -286,6 +288,27 @@ def test_a_restore_that_was_stopped_goes_on(here: Path, cli: Any, filtered: Any)
     (here / "raw.jsonl").write_text(text)
     cli("restore", "row:1")
     assert (here / "curated.jsonl").read_text() == "".join(text.splitlines(True)[row] for row in (1, 4))
+
+
+def _killed(*_: Any) -> None:
+    raise InterruptedError
+
+
+def test_a_restore_that_was_stopped_before_the_card_goes_on(
+    here: Path, cli: Any, filtered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filtered(ORPHANS, *ORPHAN_STEPS)
+    with monkeypatch.context() as fault:
+        fault.setattr("curate.restoring.write_card", _killed)
+        with pytest.raises(InterruptedError):
+            restore(find_run(here / ".curate"), here / ".curate", ["row:1"])
+    assert "\n1 rows chosen from 6" in (here / "curated.card.md").read_text()
+    cli("restore", "row:1")
+    assert "\n2 rows chosen from 6" in (here / "curated.card.md").read_text()
+    assert (here / "curated.jsonl").read_text().count("\n") == 2
+    assert "these rows are in the output already" in cli("restore", "row:1", status=2).err
+    cli("restore", "row:1", "-o", "other.jsonl")
+    assert (here / "other.jsonl").read_bytes() == (here / "curated.jsonl").read_bytes()
 
 
 def test_a_source_that_changed_meanwhile_is_named(here: Path, cli: Any, filtered: Any) -> None:

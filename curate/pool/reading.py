@@ -19,14 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from curate.errors import InputError, StoppedError, UsageError
+from curate.errors import InputError, StoppedError, UsageError, nearest
 from curate.formats.lines import MAX_LINE, Lines, read_lines
 from curate.formats.sources import Source, sources_of
 from curate.kernels.told import compiling_told
 from curate.pool.rows import Pool
 from curate.pool.table import SCHEMA, Block, read_block
 from curate.seeded import shuffled_rank
-from curate.shapes import SHAPES, Reading
+from curate.shapes import OUR_FIELDS, SHAPES, Reading
 from curate.whole import remove_abandoned, whole, whole_file
 from curate.working import Working, in_order
 
@@ -53,6 +53,9 @@ class ReadOptions:
     def __post_init__(self) -> None:
         if self.reading.format not in (None, *SHAPES):
             raise UsageError(f"no shape is called {self.reading.format}", f"known: {', '.join(SHAPES)}")
+        for theirs, ours in self.reading.map:
+            if ours not in OUR_FIELDS:
+                raise UsageError(f"--map {theirs}={ours}: no field is called {ours}", nearest(ours, OUR_FIELDS))
         if self.max_line < 1:
             raise UsageError("--max-line must be 1 byte or more", "leave it out for 32M")
         if self.limit is not None and self.limit < 1:

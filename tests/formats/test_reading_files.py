@@ -461,6 +461,14 @@ def test_what_is_no_file_of_rows_is_refused_with_a_remedy(here: Path) -> None:
         assert error.value.remedy.startswith(remedy)
 
 
+def test_a_field_can_only_be_mapped_to_one_that_means_something(here: Path) -> None:
+    Path("raw.jsonl").write_bytes(PLAIN)
+    with pytest.raises(UsageError) as error:
+        pool_of("raw.jsonl", reading=Reading(map=(("Frage", "instrution"),)))
+    assert error.value.message == "--map Frage=instrution: no field is called instrution"
+    assert error.value.remedy.startswith("did you mean instruction? Known: A, Q, a, answer")
+
+
 def test_an_empty_file_among_others_is_said_and_stops_nothing(here: Path, cli: Any) -> None:
     Path("raw.jsonl").write_bytes(PLAIN)
     Path("empty.parquet").touch()
