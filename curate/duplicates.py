@@ -143,21 +143,22 @@ def find(
     marked = np.flatnonzero(shared)
     own = _rows_of(keys, marked)
     m = len(marked)
+    place = np.full(n, -1, dtype=np.int64)
+    place[marked] = np.arange(m)
+    ranked = place[priority]
+    order = ranked[ranked >= 0]
     parent = np.arange(m, dtype=np.int64)
     rival, similarity, needed = np.full(m, -1, dtype=np.int64), np.zeros(m), np.zeros(m)
     candidates = verified = 0
     with tempfile.TemporaryFile(dir=folder) as file:
         bounds = _spilled(shingles_of(marked), file, m, working)
         sets: Any = np.memmap(file, dtype=np.uint32) if bounds[-1] else np.zeros(0, dtype=np.uint32)
-        for pairs in _bands([own], np.arange(m), "comparing", working):
-            here = clusters.link_band(pairs, parent, sets, bounds, threshold, float(SHORT))
+        for pairs in _bands([own[order]], np.arange(m), "comparing", working):
+            here = clusters.link_band(pairs, order, parent, sets, bounds, threshold, float(SHORT))
             candidates, verified = candidates + here[0], verified + here[1]
         while not np.array_equal(parent, parent[parent]):
             parent = parent[parent]
-        place = np.full(n, -1, dtype=np.int64)
-        place[marked] = np.arange(m)
-        ranked = place[priority]
-        members, starts = _clusters(parent, ranked[ranked >= 0])
+        members, starts = _clusters(parent, order)
         clusters.choose(
             members, starts, own, sets, bounds, threshold, float(SHORT), marked >= n - fixed, rival, similarity, needed
         )
@@ -211,10 +212,13 @@ def _spilled(pieces: Iterable[Shingles], file: IO[bytes], m: int, working: Worki
     return np.concatenate(bounds)
 
 
-def _clusters(parent: Rows, ranked: Rows) -> tuple[Rows, Rows]:
-    """The rows of clusters of more than one, cluster by cluster, best first, and where each cluster starts."""
+def _clusters(parent: Rows, order: Rows) -> tuple[Rows, Rows]:
+    """The rows of clusters of more than one, cluster by cluster, best first, and where each cluster starts.
+
+    `parent` of each rank, `order` the row of each rank.
+    """
     sizes = np.bincount(parent, minlength=len(parent))
-    members = ranked[sizes[parent[ranked]] > 1]
-    members = members[np.argsort(parent[members], kind="stable")]
-    changes = np.flatnonzero(np.diff(parent[members])) + 1
-    return members, np.concatenate(([0], changes, [len(members)])).astype(np.int64)
+    ranks = np.flatnonzero(sizes[parent] > 1)
+    ranks = ranks[np.argsort(parent[ranks], kind="stable")]
+    changes = np.flatnonzero(np.diff(parent[ranks])) + 1
+    return order[ranks], np.concatenate(([0], changes, [len(ranks)])).astype(np.int64)

@@ -95,11 +95,12 @@ def alike_pairs(rows, others, sets, bounds, other_sets, other_bounds, threshold,
 
 
 @kernel
-def link_band(pairs, parent, sets, bounds, threshold, short):
-    """Join in `parent` i64[n] the rows of a band that are alike: each with the first and the one before of its key.
+def link_band(pairs, order, parent, sets, bounds, threshold, short):
+    """Join in `parent` i64[n] the ranks of a band that are alike: each with the first and the one before of its key.
 
-    `pairs` u64[m]: the band's keys and rows, sorted. Returns the candidates that were compared and those that were
-    alike.
+    `pairs` u64[m]: the band's keys and ranks, sorted; `order` i64[n]: the row of each rank, best first, so that what is
+    compared depends on what rows are worth, not on where they stand. Returns the candidates that were compared and
+    those that were alike.
     """
     candidates = verified = 0
     first = 0
@@ -107,13 +108,14 @@ def link_band(pairs, parent, sets, bounds, threshold, short):
         if pairs[k] >> np.uint64(32) != pairs[first] >> np.uint64(32):
             first = k
             continue
-        row = np.int64(pairs[k] & ROW)
+        rank = np.int64(pairs[k] & ROW)
+        of_row = set_of(sets, bounds, order[rank])
         for at in (first, k - 1):
             other = np.int64(pairs[at] & ROW)
-            a, b = root(parent, row), root(parent, other)
+            a, b = root(parent, rank), root(parent, other)
             if a != b:
                 candidates += 1
-                if alike(set_of(sets, bounds, row), set_of(sets, bounds, other), threshold, short) >= 0:
+                if alike(of_row, set_of(sets, bounds, order[other]), threshold, short) >= 0:
                     verified += 1
                     parent[max(a, b)] = min(a, b)
             if first == k - 1:
@@ -147,22 +149,20 @@ def choose(order, starts, keys, sets, bounds, threshold, short, fixed, rival, si
         last = np.full((bands, slots), -1, dtype=np.int32)  # of each band and slot, the last row kept
         for k in range(starts[cluster], starts[cluster + 1]):
             row = order[k]
-            best = -1.0
+            best, best_at = -1.0, -1
             if not fixed[row]:
                 for at in range(min(count, FEW)):
                     found = alike(set_of(sets, bounds, row), set_of(sets, bounds, kept[at]), threshold, short)
                     if found > best:
-                        best = found
-                        rival[row] = kept[at]
+                        best, best_at = found, at
                 for band in range(bands if count > FEW else 0):
                     at = last[band, keys[row, band] & np.uint32(slots - 1)]
                     while at >= FEW:
                         if keys[kept[at], band] == keys[row, band] and compared[at] != k:
                             compared[at] = k
                             found = alike(set_of(sets, bounds, row), set_of(sets, bounds, kept[at]), threshold, short)
-                            if found > best or (found == best and found >= 0 and kept[at] < rival[row]):
-                                best = found
-                                rival[row] = kept[at]
+                            if found > best or (found == best and found >= 0 and at < best_at):
+                                best, best_at = found, at
                         at = before[at, band]
             if best < 0:
                 kept[count] = row
@@ -173,6 +173,7 @@ def choose(order, starts, keys, sets, bounds, threshold, short, fixed, rival, si
                     last[band, slot] = count
                 count += 1
             else:
+                rival[row] = kept[best_at]
                 similarity[row] = best
                 size_a = bounds[row + 1] - bounds[row]
                 size_b = bounds[rival[row] + 1] - bounds[rival[row]]

@@ -86,10 +86,13 @@ def bands(keys: Keys) -> list[npt.NDArray[np.uint64]]:
 @settings(max_examples=200, deadline=None)
 @given(ROWS)
 def test_links_are_those_of_the_twin(rows: tuple[Keys, Sets, list[int]]) -> None:
-    keys, sets, _ = rows
-    parent = np.arange(len(sets))
-    counted = [clusters.link_band(pairs, parent, *packed(sets), THRESHOLD, float(SHORT)) for pairs in bands(keys)]
-    cluster, compared, verified = linked(keys, sets)
+    keys, sets, order = rows
+    parent, ranked = np.arange(len(sets)), [keys[row] for row in order]
+    counted = [
+        clusters.link_band(pairs, np.array(order), parent, *packed(sets), THRESHOLD, float(SHORT))
+        for pairs in bands(ranked)
+    ]
+    cluster, compared, verified = linked(ranked, [sets[row] for row in order])
     assert [clusters.root(parent, row) for row in range(len(sets))] == cluster
     assert (sum(c for c, _ in counted), sum(v for _, v in counted)) == (compared, verified)
 
