@@ -115,7 +115,7 @@ def filter(
     extra = [Path(file) for file in plugins]
     found = _recipe(recipe, set, keep, judge, exclude, seed, extra)
     options = read_options(format, map, max_line, limit)
-    compared = [file for step in found.steps for file in getattr(step.filter, "exclude", ())]
+    compared = found.compared_files()
     check_output(out, [*files, *compared])
     check_inputs(files, work)
     if compared:

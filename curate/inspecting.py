@@ -16,9 +16,10 @@ import polars as pl
 from curate.duplicate_share import duplicate_share
 from curate.filtering import check_inputs, disk_faults, read_options
 from curate.languages import CODE
+from curate.ledger import kind_of
 from curate.measuring import Measures
 from curate.pool import Pool, make_work_dir, read_pool
-from curate.recipe import load_recipe
+from curate.recipe import Step, load_recipe, step_of
 from curate.run import decide
 from curate.seeded import shuffled_rank
 from curate.working import Working
@@ -81,9 +82,10 @@ def inspect(
     make_work_dir(work)
     with disk_faults(work):
         pool = read_pool(files, work, read_options(format, map, max_line, limit), working=working)
-        defects, duplicates, tokens = _defects(pool, working)
+        defects, duplicates = _defects(pool, working)
+        tokens = _measured(step_of("length", of="both"), pool, working)["tokens"]
         lengths, with_code = _texts(pool)
-        languages = _languages(pool)
+        languages = _languages(_measured(step_of("language"), pool, working))
         near_duplicates, looked_for = duplicate_share(pool, seed, working)
     return Inspection(
         records=pool.records,
@@ -91,7 +93,7 @@ def inspect(
         rejected=int(pool.facts["rejected"]),
         sources=[{"source": name, **facts} for name, facts in zip(pool.names, pool.facts["sources"], strict=True)],
         lengths=lengths,
-        tokens=tokens,
+        tokens=int(tokens.sum()),
         languages=languages,
         with_code=with_code,
         duplicates=duplicates,
@@ -104,8 +106,8 @@ def inspect(
     )
 
 
-def _defects(pool: Pool, working: Working) -> tuple[dict[str, int], int, int]:
-    """Rows per reason (its numbers and quotations left out), exact copies, and estimated tokens of all texts."""
+def _defects(pool: Pool, working: Working) -> tuple[dict[str, int], int]:
+    """Rows per reason (its numbers and quotations left out), and exact copies."""
     everyone = np.ones(len(pool), dtype=np.bool_)
     counts: dict[str, int] = {}
     duplicates = 0
@@ -116,20 +118,20 @@ def _defects(pool: Pool, working: Working) -> tuple[dict[str, int], int, int]:
         if step.filter_name == "exact-dup":
             duplicates = len(dropped)
             continue
-        kind = pl.col("reason").str.replace_all(r"\d+(\.\d+)?", "N").str.replace_all('"[^"]*"', '"…"')
-        for reason, count in dropped.group_by(kind).len().iter_rows():
+        for reason, count in dropped.group_by(kind_of("reason")).len().iter_rows():
             counts[f"{step.name}: {reason}"] = count
-    both = load_recipe("longest", settings=["length.of=both"]).steps[0]
-    measures = Measures(both, pool)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))), duplicates
+
+
+def _measured(step: Step, pool: Pool, working: Working) -> pl.DataFrame:
+    everyone = np.ones(len(pool), dtype=np.bool_)
+    measures = Measures(step, pool)
     measures.compute(everyone, working)
-    tokens = int(measures.load(everyone, ["tokens"])["tokens"].sum())
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))), duplicates, tokens
+    return measures.load(everyone)
 
 
-def _languages(pool: Pool) -> dict[str, int]:
-    """Rows by the language of the response, or else of the prompt, as the step `language` measured it."""
-    (step,) = (step for step in load_recipe("default").steps if step.filter_name == "language")
-    told = Measures(step, pool).load(np.ones(len(pool), dtype=np.bool_), ["asked", "answered"])
+def _languages(told: pl.DataFrame) -> dict[str, int]:
+    """Rows by the language of the response, or else of the prompt, as the filter `language` measured it."""
     spoken = pl.coalesce(pl.col("answered").replace("code", None), "asked", "answered").fill_null("unknown")
     counts = told.select(language=spoken).group_by("language").len().sort("len", "language", descending=[True, False])
     return dict(counts.iter_rows())

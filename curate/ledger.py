@@ -121,6 +121,14 @@ def kept_rows(run: RunDirectory, n_rows: int) -> Mask:
     return kept
 
 
+def kind_of(said: str) -> pl.Expr:
+    """What the texts of a column say without their numbers and quotations, so that those alike can be counted.
+
+    "response has 1,499 characters, more than 1,000" is of the kind "response has N characters, more than N".
+    """
+    return pl.col(said).str.replace_all(r"\d+(\.\d+)?(,\d+)*", "N").str.replace_all('"[^"]*"', '"…"')
+
+
 RESTORE = "restore"
 """The step that brings rows back, and the name of its ledger parts."""
 

@@ -153,11 +153,13 @@ class Measures:
             pl.concat(frames, how="diagonal_relaxed").write_parquet(temporary, compression="lz4", statistics=False)
         return self._rows_at(start)
 
-    def _streamed_parts(self, start: int) -> list[Path]:
-        return sorted(self.path.glob(f"part-{start:010d}-*.parquet"), key=lambda p: int(p.stem.rpartition("-")[2]))
+    def _streamed_parts(self) -> list[Path]:
+        """Those of each range in the order in which they were written: `part-0000000000-1`, `part-0000000000-2`."""
+        parts = self.path.glob("part-*-*.parquet")
+        return sorted(parts, key=lambda part: [int(number) for number in part.stem.split("-")[1:]])
 
     def _streamed(self, rows: pl.DataFrame, names: list[str] | None) -> pl.DataFrame:
-        parts = [pl.read_parquet(p) for s in range(0, len(self.pool), RANGE) for p in self._streamed_parts(s)]
+        parts = [pl.read_parquet(part) for part in self._streamed_parts()]
         made = names or measures_of(self.step, self.pool)
         if parts:
             # the first reply that was committed is the measure
@@ -176,18 +178,16 @@ class Measures:
         """Let the model see what the parts lack. A row it has no measure for is a problem of this run, never cached."""
         lacking = alive.copy()
         if not working.fresh:
-            for start in range(0, len(self.pool), RANGE):
-                for part in self._streamed_parts(start):
-                    lacking[pl.read_parquet(part, columns=["row"])["row"].to_numpy()] = False
+            for part in self._streamed_parts():
+                lacking[pl.read_parquet(part, columns=["row"])["row"].to_numpy()] = False
         total, done = int(lacking.sum()), 0
         if not total:
             return 0
         for line in self.estimate(lacking, probe=True):
             working.notice(f"{self.step.name}: {line}")
         if working.fresh:
-            for start in range(0, len(self.pool), RANGE):
-                for part in self._streamed_parts(start):
-                    part.unlink()
+            for part in self._streamed_parts():
+                part.unlink()
         waiting: list[pl.DataFrame] = []
         began = written = time.monotonic()
         try:

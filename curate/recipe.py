@@ -9,7 +9,6 @@ steps:
 """
 
 import importlib
-import importlib.util
 import re
 import types
 import typing
@@ -17,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import yaml
 
@@ -72,9 +71,21 @@ class Recipe:
         """The recipe with every default spelled out, as `run.json` keeps it; as YAML it can be run."""
         return {"name": self.name, "steps": [step.as_dict() for step in self.steps]}
 
+    def compared_files(self) -> list[str]:
+        """The files that steps compare with, by their parameter `exclude`."""
+        return [file for step in self.steps for file in getattr(step.filter, "exclude", ())]
+
     def versions(self) -> dict[str, int]:
         """The version of each step's filter."""
         return {step.name: trait(step.filter, "version") for step in self.steps}
+
+
+class Written(NamedTuple):
+    """A step as it stands in a recipe: its filter's name, its parameters, and `as`, `unscored` and `side`."""
+
+    filter: str
+    values: dict[str, Any]
+    options: dict[str, Any]
 
 
 def built_in_recipes() -> dict[str, Path]:
@@ -86,7 +97,7 @@ def built_in_recipes() -> dict[str, Path]:
 def outline(name: str) -> tuple[str, list[str]]:
     """What a built-in recipe is for, and its steps' names; unlike `load_recipe` it needs no model to be named."""
     text = yaml.safe_load(built_in_recipes()[name].read_text())
-    return str(text["about"]).strip(), [options["as"] for _, _, options in _given(text, name)]
+    return str(text["about"]).strip(), [step.options["as"] for step in _parse(text, name)]
 
 
 def load_recipe(
@@ -111,53 +122,55 @@ def load_recipe(
         text = yaml.safe_load(file.read_text())
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{file} is not YAML: {error}") from None
-    given = _given(text, str(file))
+    written = _parse(text, str(file))
     if judge is not None:
-        _add_judge(given, judge, plugins)
-    _apply(given, settings)
-    _select(given, keep, file.stem, plugins)
-    for filter, values, _ in given:
-        fields = parameters(load_filter(filter, plugins))
+        _add_judge(written, judge, plugins)
+    _apply_settings(written, settings)
+    _apply_keep(written, keep, file.stem, plugins)
+    for step in written:
+        fields = parameters(load_filter(step.filter, plugins))
         if "seed" in fields:
-            values.setdefault("seed", seed)
+            step.values.setdefault("seed", seed)
         if exclude and "exclude" in fields:
-            values["exclude"] = [*values.get("exclude", ()), *exclude]
-    if exclude and not any("exclude" in parameters(load_filter(f, plugins)) for f, _, _ in given):
+            step.values["exclude"] = [*step.values.get("exclude", ()), *exclude]
+    if exclude and not any("exclude" in parameters(load_filter(step.filter, plugins)) for step in written):
         known = [*built_in_filters(), *(plugins or {})]
         able = [n for n in known if "exclude" in parameters(load_filter(n, plugins))]
         raise UsageError(f"no step of {name} can take --exclude", f"filters that can: {', '.join(able)}")
-    return _recipe(text, given, file.stem, plugins)
+    return _recipe(text, written, file.stem, plugins)
 
 
 def rebuild_recipe(text: dict[str, Any], plugins: dict[str, type] | None = None) -> Recipe:
     """The recipe that `Recipe.as_dict` spelled out."""
-    return _recipe(text, _given(text, "run.json"), "", plugins)
+    return _recipe(text, _parse(text, "run.json"), "", plugins)
 
 
-def _recipe(text: dict[str, Any], given: list["_Given"], name: str, plugins: dict[str, type] | None) -> Recipe:
-    steps = tuple(_build(filter, values, options, plugins) for filter, values, options in given)
+def step_of(filter: str, **parameters: Any) -> Step:
+    """A step of its own, for what only measures. Raises UsageError for parameters that can't be."""
+    return rebuild_recipe({"name": filter, "steps": [{filter: parameters}]}).steps[0]
+
+
+def _recipe(text: dict[str, Any], written: list[Written], name: str, plugins: dict[str, type] | None) -> Recipe:
+    steps = tuple(_build(step, plugins) for step in written)
     _check_columns(steps)
     return Recipe(str(text.get("name", name)), str(text.get("about", "")).strip(), steps)
 
 
-def _given(text: Any, where: str) -> list["_Given"]:
-    """Filter, parameters and options of each step as written. Raises UsageError where it doesn't read as a recipe."""
+def _parse(text: Any, where: str) -> list[Written]:
+    """Each step as written. Raises UsageError where it doesn't read as a recipe."""
     if not isinstance(text, dict) or not isinstance(text.get("steps"), list) or not text["steps"]:
         raise UsageError(f"{where} has no list of steps", "it should read like this:\n" + __doc__.partition("\n\n")[2])
     if unknown := set(text) - {"name", "about", "steps"}:
         raise UsageError(f"{where} has the unknown field {unknown.pop()}", "known: name, about, steps")
-    given = [_parse_step(step, f"{where}, step {k}") for k, step in enumerate(text["steps"], 1)]
-    names = [options["as"] for _, _, options in given]
+    written = [_parse_step(step, f"{where}, step {k}") for k, step in enumerate(text["steps"], 1)]
+    names = [step.options["as"] for step in written]
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
         raise UsageError(f"{where}: two steps are called {twice}", "give one another name with `as:`")
-    return given
+    return written
 
 
-_Given = tuple[str, dict[str, Any], dict[str, Any]]
-
-
-def _parse_step(step: Any, where: str) -> _Given:
+def _parse_step(step: Any, where: str) -> Written:
     if isinstance(step, str):
         step = {step: None}
     if not isinstance(step, dict):
@@ -174,11 +187,11 @@ def _parse_step(step: Any, where: str) -> _Given:
     if not re.fullmatch(r"\w[\w-]{0,63}", options["as"]) or options["as"] in RESERVED:
         known = f"letters, digits, - and _, and none of {', '.join(RESERVED)}"
         raise UsageError(f"{where} is called {options['as']!r}", f"a name has at most 64 {known}")
-    return names[0], {str(name): value for name, value in values.items()}, options
+    return Written(names[0], {str(name): value for name, value in values.items()}, options)
 
 
-def _apply(given: list[_Given], settings: Sequence[str]) -> None:
-    names = [options["as"] for _, _, options in given]
+def _apply_settings(written: list[Written], settings: Sequence[str]) -> None:
+    names = [step.options["as"] for step in written]
     for setting in settings:
         path, equals, value = setting.partition("=")
         step, dot, parameter = path.rpartition(".")
@@ -190,29 +203,29 @@ def _apply(given: list[_Given], settings: Sequence[str]) -> None:
             parsed = yaml.safe_load(value)
         except yaml.YAMLError:
             raise UsageError(f"--set {setting}: {value} is not a YAML value") from None
-        _, values, options = given[names.index(step)]
-        (options if parameter in STEP_OPTIONS and parameter != "as" else values)[parameter] = parsed
+        meant = written[names.index(step)]
+        (meant.options if parameter in STEP_OPTIONS and parameter != "as" else meant.values)[parameter] = parsed
 
 
-def _add_judge(given: list[_Given], model: str, plugins: dict[str, type] | None) -> None:
+def _add_judge(written: list[Written], model: str, plugins: dict[str, type] | None) -> None:
     """Let `model` judge: by the judges that the recipe has, or by one after the cheap steps, before what selects."""
-    judges = [values for filter, values, _ in given if filter == "judge"]
-    for values in judges:
-        values["model"] = model
+    judges = [step for step in written if step.filter == "judge"]
+    for step in judges:
+        step.values["model"] = model
     if not judges:
-        selecting = [k for k, (f, _, _) in enumerate(given) if "n" in parameters(load_filter(f, plugins))]
-        given.insert(min(selecting, default=len(given)), ("judge", {"model": model}, {"as": "judge"}))
+        selecting = [k for k, step in enumerate(written) if "n" in parameters(load_filter(step.filter, plugins))]
+        written.insert(min(selecting, default=len(written)), Written("judge", {"model": model}, {"as": "judge"}))
 
 
-def _select(given: list[_Given], keep: int | None, name: str, plugins: dict[str, type] | None) -> None:
+def _apply_keep(written: list[Written], keep: int | None, name: str, plugins: dict[str, type] | None) -> None:
     if keep is None:
         return
     if keep < 1:
         raise UsageError("--keep must be 1 or more", "leave it out to keep every row that passes")
-    for filter, values, _ in reversed(given):
-        if "n" in parameters(load_filter(filter, plugins)):
-            values["n"] = keep
-            values.pop("share", None)
+    for step in reversed(written):
+        if "n" in parameters(load_filter(step.filter, plugins)):
+            step.values["n"] = keep
+            step.values.pop("share", None)
             return
     selecting = [r for r, file in built_in_recipes().items() if _selects(file)]
     raise UsageError(f"recipe {name} has no step that selects N rows", f"recipes that do: {', '.join(selecting)}")
@@ -220,11 +233,12 @@ def _select(given: list[_Given], keep: int | None, name: str, plugins: dict[str,
 
 def _selects(file: Path) -> bool:
     steps = yaml.safe_load(file.read_text())["steps"]
-    names = [_parse_step(step, "")[0] for step in steps]
+    names = [_parse_step(step, "").filter for step in steps]
     return any("n" in parameters(load_filter(name)) for name in names)
 
 
-def _build(name: str, values: dict[str, Any], options: dict[str, Any], plugins: dict[str, type] | None) -> Step:
+def _build(written: Written, plugins: dict[str, type] | None) -> Step:
+    name, values, options = written
     filter_class = load_filter(name, plugins)
     if not cast(Any, filter_class).__dataclass_params__.frozen:
         raise UsageError(f"filter {name} is not a frozen dataclass", "write @dataclass(frozen=True, kw_only=True)")

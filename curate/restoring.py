@@ -69,8 +69,7 @@ def _restore(
     pool = pool_of(run, work_dir)
     facts = run.facts
     target = output or Path(facts["output"])
-    compared = [file for step in recipe_of(run).steps for file in getattr(step.filter, "exclude", ())]
-    check_output(target, [*(source.path for source in pool.sources), *compared])
+    check_output(target, [*(source.path for source in pool.sources), *recipe_of(run).compared_files()])
     dropped = drops(run)
     wanted = np.zeros(len(pool), dtype=np.bool_)
     for what in rows:

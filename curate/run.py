@@ -128,7 +128,7 @@ def open_run(
 
 def _files(recipe: Recipe, work_dir: Path) -> list[str]:
     """Digests of the files that steps compare with."""
-    names = [name for step in recipe.steps for name in getattr(step.filter, "exclude", ())]
+    names = recipe.compared_files()
     return [source.digest for source in sources_of(names, work_dir / "pools")] if names else []
 
 

@@ -32,6 +32,7 @@ from curate.judging.drawing import Drawn, strata_names, strata_of
 from curate.judging.labelling import Label, labels_file, values_of
 from curate.judging.rows import shortened
 from curate.judging.rubrics import Rubric
+from curate.ledger import kind_of
 from curate.models import identity_of
 from curate.pool import Pool
 
@@ -196,8 +197,13 @@ def _mean(values: Values, seed: int) -> Estimate:
 
 
 def _causes(problems: pl.Series) -> list[tuple[str, int]]:
-    kind = problems.drop_nulls().str.replace_all(r"\d+(\.\d+)?(,\d+)*", "N").str.replace_all('"[^"]*"', '"…"')
-    counts = kind.alias("cause").value_counts().sort("count", "cause", descending=[True, False])
+    counts = (
+        problems.drop_nulls()
+        .to_frame("cause")
+        .select(kind_of("cause"))["cause"]
+        .value_counts()
+        .sort("count", "cause", descending=[True, False])
+    )
     return list(counts.iter_rows())
 
 

@@ -21,9 +21,9 @@ from curate.judging.judging import READS, Judge, has_logprobs, judged
 from curate.judging.labelling import Label, labels_file, read_labels, rows_of, values_of
 from curate.judging.rows import texts_of
 from curate.judging.rubrics import Mode, Rubric, load_rubric
-from curate.judging.scored import judge_step
 from curate.measuring import Measures
 from curate.pool import Pool, make_work_dir, read_pool
+from curate.recipe import step_of
 from curate.seeded import shuffled_rank
 from curate.working import Working
 
@@ -76,7 +76,7 @@ def draw(
     files = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     work, working = Path(work_dir), working or Working()
     check_inputs(files, work)
-    step = judge_step(model=model, rubric=rubric, **(settings or {}))
+    step = step_of("judge", model=model, rubric=rubric, **(settings or {}))
     chosen: Any = step.filter
     text = load_rubric(rubric, chosen.language)
     file = labels_file(work, text) if labels is None else Path(labels)

@@ -20,7 +20,7 @@ from curate.judging.rubrics import load_rubric
 from curate.measuring import Measures
 from curate.outputs import selected, with_field
 from curate.pool import Pool, read_pool
-from curate.recipe import Step, rebuild_recipe
+from curate.recipe import Step, step_of
 from curate.working import Working
 
 FIELD = "_judge"
@@ -60,7 +60,7 @@ def score(
     out, work, working = Path(output), Path(work_dir), working or Working()
     check_output(out, files)
     check_inputs(files, work)
-    step = judge_step(model=model, rubric=rubric, **(settings or {}))
+    step = step_of("judge", model=model, rubric=rubric, **(settings or {}))
     with disk_faults(work):
         pool = read_pool(files, work, read_options(format, map, max_line, limit), working=working)
         scores = scores_of(step, pool, working)
@@ -76,11 +76,6 @@ def score(
         unscored=dict(causes.iter_rows()),
         output=out,
     )
-
-
-def judge_step(**parameters: Any) -> Step:
-    """A step that judges. Raises UsageError for parameters that can't be."""
-    return rebuild_recipe({"name": "judge", "steps": [{"judge": parameters}]}).steps[0]
 
 
 def scores_of(step: Step, pool: Pool, working: Working) -> pl.DataFrame:

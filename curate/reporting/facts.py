@@ -10,7 +10,7 @@ import polars as pl
 
 from curate.explaining import word_diff
 from curate.languages import languages
-from curate.ledger import RunDirectory, kept_rows
+from curate.ledger import RunDirectory, kept_rows, kind_of
 from curate.pool import Pool
 from curate.reporting.charts import is_crowded
 from curate.seeded import shuffled_rank
@@ -122,8 +122,7 @@ def _step(
     near_kept = stayed.filter(pl.col("margin").is_not_null()).sort("margin", "row").head(SHOWN)
     near_gone = gone.filter(pl.col("margin").is_not_null()).sort("margin", "row", descending=[True, False]).head(SHOWN)
     chance = gone.filter(pl.Series(np.argsort(np.argsort(shuffled_rank(gone["row"].to_numpy(), seed))) < SHOWN))
-    kind = pl.col("reason").str.replace_all(r"\d+(\.\d+)?(,\d+)*", "N").str.replace_all('"[^"]*"', '"…"')
-    reasons = gone.group_by(kind).len().sort("len", "reason", descending=[True, False]).head(SHOWN)
+    reasons = gone.group_by(kind_of("reason")).len().sort("len", "reason", descending=[True, False]).head(SHOWN)
     return StepFacts(
         name=summary["step"],
         filter=summary["filter"],
