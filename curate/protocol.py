@@ -174,6 +174,12 @@ def filter_faults(filter: str, where: str = "") -> Iterator[None]:
         ) from error
 
 
+def check_bounds(name: str, low: float | None, high: float | None) -> None:
+    """Raises ValueError where no value of `name` could lie between `low` and `high`."""
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"min_{name} is {low:,g} and max_{name} {high:,g}: nothing lies between them")
+
+
 def within(
     measures: pl.DataFrame,
     column: str,

@@ -101,6 +101,8 @@ def _restore(
         pl.format("restored; {} had dropped it", "step").alias("reason"),
         *nothing,
     )
+    for source in pool.sources:
+        source.must_be_unchanged(read_again=True)
     run.write_facts({**facts, "restoring": True})  # until all is written: what stops before that is finished later
     if len(part):
         write_part(run.part(len(run.parts()) + 1, RESTORE), part)

@@ -217,10 +217,14 @@ def execute(run: RunDirectory, pool: Pool, recipe: Recipe, ask_models: bool = Tr
         )
         summaries.append(summary)
         if not alive.any():
+            bounded = pl.read_parquet(part, columns=["threshold"])["threshold"].count() > 0
+            loosen = f"loosen it: --set {step.name}.PARAM=VALUE (see `curate filters show {step.filter_name}`)"
             raise NothingKeptError(
                 f"step {step.name} dropped all {len(reached):,} rows that reached it; nothing was written\n"
                 f"  for example {pool.place(gone['row'][0])}  {gone['reason'][0]}",
-                f"loosen it: --set {step.name}.PARAM=VALUE (see `curate filters show {step.filter_name}`)",
+                loosen
+                if bounded
+                else f"look at one of them (`curate why row:{gone['row'][0]}`), or leave the step out",
             )
     return summaries
 

@@ -9,7 +9,7 @@ from typing import Literal
 import polars as pl
 
 from curate.pool import Pool
-from curate.protocol import all_of, threshold, within
+from curate.protocol import all_of, check_bounds, threshold, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,10 @@ class Length:
     """Shortest text to keep, in estimated tokens."""
     max_tokens: int | None = threshold(None)
     """Longest text to keep, in estimated tokens: for a training length."""
+
+    def __post_init__(self) -> None:
+        check_bounds("chars", self.min_chars, self.max_chars)
+        check_bounds("tokens", self.min_tokens, self.max_tokens)
 
     @property
     def reads(self) -> tuple[str, ...]:

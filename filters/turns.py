@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from curate.pool import Pool
-from curate.protocol import all_of, threshold, unless_found, within
+from curate.protocol import all_of, check_bounds, threshold, unless_found, within
 
 LETTERS = {"system": "s", "user": "u", "assistant": "a", "tool": "t", "text": "x"}
 IN_ORDER = r"^(x|s?(?:(?:ua(?:t+a)*)+(?:u|t+)?|u)?)"
@@ -27,6 +27,9 @@ class Turns:
     """Fewest turns to keep, the system's not counted."""
     max_turns: int | None = threshold(None)
     """Most turns to keep, the system's not counted."""
+
+    def __post_init__(self) -> None:
+        check_bounds("turns", self.min_turns, self.max_turns)
 
     def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
         turns = rows.select("row", "messages").explode("messages").unnest("messages")

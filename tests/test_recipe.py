@@ -29,6 +29,8 @@ ROWS = [
         ("steps: [{length: {min_chars: 2.5}}]", "length.min_chars is 2.5, a whole number was expected", ""),
         ("steps: [{length: {min_chars: true}}]", "length.min_chars is True, a whole number was expected", ""),
         ("steps: [{length: {min_chars: [1]}}]", "length.min_chars is [1], a whole number was expected", ""),
+        ("steps: [{length: {min_chars: 9, max_chars: 5}}]", "length: min_chars is 9 and max_chars 5: nothing lies between them", ""),  # noqa: E501
+        ("steps: [{turns: {min_turns: 3, max_turns: 2}}]", "turns: min_turns is 3 and max_turns 2: nothing", ""),
         ("steps: [{length: {of: answer}}]", "length.of is 'answer'", "known: response, prompt, both"),
         ("steps: [{exact-dup: {normalise: 1}}]", "exact-dup.normalise is 1, true or false was expected", ""),
         ("steps: [{sample: {share: half}}]", "sample.share is 'half', a number was expected", ""),

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -112,6 +113,9 @@ def test_records_without_lines_of_their_own_are_dropped_with_their_fields(
 
 def test_a_step_that_keeps_nothing_stops_and_leaves_the_output_as_it_was(here: Path, cli: Any, filtered: Any) -> None:
     (here / "curated.jsonl").write_text("precious\n")
+    with pytest.raises(StoppedError) as stopped:
+        filtered([{"messages": [{"role": "user", "content": "a?"}]}], "turns")
+    assert stopped.value.remedy == "look at one of them (`curate why row:0`), or leave the step out"
     with pytest.raises(StoppedError) as stopped:
         filtered([("a?", "1"), ("b?", "2")], "turns", {"length": {"min_chars": 5}})
     assert stopped.value.message == (
@@ -282,8 +286,10 @@ def test_a_restore_that_can_not_be_is_refused_and_changes_nothing(
 
 def test_a_restore_that_was_stopped_goes_on(here: Path, cli: Any, filtered: Any) -> None:
     filtered(ORPHANS, *ORPHAN_STEPS)
-    text = (here / "raw.jsonl").read_text()
+    text, read = (here / "raw.jsonl").read_text(), (here / "raw.jsonl").stat()
     (here / "raw.jsonl").write_text(text.replace("ye s", "YE S"))
+    assert "raw.jsonl no longer has the bytes that were read" in cli("restore", "row:1", status=1).err
+    os.utime(here / "raw.jsonl", ns=(read.st_atime_ns, read.st_mtime_ns))  # as if nothing had happened
     assert "raw.jsonl no longer has the bytes that were read" in cli("restore", "row:1", status=1).err
     (here / "raw.jsonl").write_text(text)
     cli("restore", "row:1")

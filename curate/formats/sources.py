@@ -74,9 +74,16 @@ class Source:
         except OSError:
             return False
 
-    def must_be_unchanged(self) -> None:
-        """Raises StoppedError if the file no longer has the contents that were first seen."""
-        if not self.unchanged():
+    def must_be_unchanged(self, read_again: bool = False) -> None:
+        """Raises StoppedError if the file no longer has the contents that were first seen.
+
+        Its stamp is taken for it while one run lasts; later, when stamps may have been set back, it is `read_again`.
+        """
+        if read_again and self.path.exists():
+            unchanged = _digest(self.path) == self.digest
+        else:
+            unchanged = self.unchanged()
+        if not unchanged:
             remedy = f"bring back {self.path} as it was, or run `curate filter` again"
             raise StoppedError(f"{self.name} no longer has the bytes that were read", remedy)
 
