@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).parent.parent
 CURATE = [sys.executable, "-c", "from curate.cli import main; main()"]
@@ -36,16 +37,13 @@ def test_the_filter_of_contributing_works_as_it_is_printed(tmp_path: Path) -> No
     assert "share of capitals is 1.0, more than 0.5" in dropped.read_text()
 
 
-def test_each_command_that_the_readme_shows_runs(tmp_path: Path) -> None:
+def test_each_command_that_the_readme_shows_runs(here: Path, cli: Any) -> None:
     readme = (REPOSITORY / "README.md").read_text()
     table = re.findall(r"^\| `(curate .*?)` \|", readme, re.M)
     assert len(table) == 7
-    shutil.copy(REPOSITORY / "data" / "sample.jsonl", tmp_path / "raw.jsonl")
+    shutil.copy(REPOSITORY / "data" / "sample.jsonl", here / "raw.jsonl")
     for command in ["curate filter raw.jsonl", *table]:
-        more = ["--keep", "100"] if command.endswith("--keep 1000") else []
-        words = command.split()[1:]
-        ran = subprocess.run([*CURATE, *words, *more], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert ran.returncode == 0, f"{command}\n{ran.stderr}"
+        cli(*command.split()[1:], *(["--keep", "100"] if command.endswith("--keep 1000") else []))
 
 
 def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ home = pathlib.Path(curate.__file__).parent
 result = curate.filter(home / "data" / "sample.jsonl")
 print(home, result.summary.rows_in, len(built_in_filters()), len(built_in_recipes()))
 """
-    ran = subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    ran = subprocess.run([python, "-E", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     home, rows, filters, recipes = ran.stdout.split()
     assert Path(home).is_relative_to(python.parent.parent)
     assert int(rows) == 399
@@ -64,6 +64,6 @@ for name in names:
     importlib.import_module(name)
 print(len(names), [n for n in ("torch", "vllm", "transformers") if n in sys.modules])
 """
-    ran = subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    ran = subprocess.run([python, "-E", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert ran.stdout.split(maxsplit=1)[1].strip() == "[]"
     assert int(ran.stdout.split()[0]) > 40

@@ -18,7 +18,7 @@ import pytest
 from conftest import left_behind
 
 ROWS = 30_000
-KILLS = 12
+KILLS = 6
 
 SLOW = """
 import curate.cli.console, curate.measuring

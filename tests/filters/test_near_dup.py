@@ -406,15 +406,6 @@ def test_candidates_clusters_and_sources_are_told(here: Path) -> None:
     ]
 
 
-def test_compiling_is_told_on_the_first_run_only(here: Path, curate_command: Any) -> None:
-    write(Path("raw.jsonl"), [("Why does ice float?", LONG), ("Why?", KOREAN)])
-    Path("recipe.yaml").write_text("steps: [near-dup]")
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(here / "cache")}
-    command = ["filter", "raw.jsonl", "--recipe", "recipe.yaml"]
-    said = [curate_command(*command, "--fresh", env=environment).stderr for _ in range(2)]
-    assert ["compiling kernels, as on every machine's first run" in text for text in said] == [True, False]
-
-
 PHASES = [
     "shingles.shingle_hashes",
     "shingles.band_keys",
@@ -449,13 +440,12 @@ def test_killed_in_any_phase_the_same_command_goes_on(here: Path, plugin: Any, c
             def decide(self, measures, pool): ...
     """)
     command = ["filter", "raw.jsonl", "--recipe", "recipe.yaml", "--plugin", "plugged.py"]
-    curate_command(*command, "--work-dir", "undisturbed", "-o", "undisturbed.jsonl")
+    undisturbed = curate.filter("raw.jsonl", "undisturbed.jsonl", recipe="recipe.yaml", work_dir="undisturbed")
     Path("disturb").touch()
     curate_command(*command, status=-signal.SIGKILL)
     curate_command(*command)
-    (undisturbed,) = Path("undisturbed/runs").iterdir()
     (run,) = Path(".curate/runs").iterdir()
-    assert left_behind(run, Path("curated.jsonl")) == left_behind(undisturbed, Path("undisturbed.jsonl"))
+    assert left_behind(run, Path("curated.jsonl")) == left_behind(undisturbed.run.path, Path("undisturbed.jsonl"))
 
 
 SCRIPTS = st.sampled_from(
