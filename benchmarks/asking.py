@@ -1,14 +1,15 @@
 """What asking a model costs beyond the model: figures for the README.
 
 `python benchmarks/asking.py` needs no model: a server on this machine answers at once, and the cache is read again.
-`python benchmarks/asking.py --model FOLDER` also times vLLM in this process: bare, through curate, for a score alone,
-for a reason and a score, and with prefix caching off.
+`python benchmarks/asking.py --model FOLDER` also times vLLM in this process: bare, through curate, for a score alone
+and for a reason and a score as the judge asks for them, and with prefix caching off.
 `python benchmarks/asking.py --server http://HOST:PORT/v1#NAME` also times a real server: bare, and through curate.
 Every timing asks about rows of its own, so that none finds its rows in the engine's prefix cache.
 """
 
 import argparse
 import asyncio
+import json
 import resource
 import sqlite3
 import statistics
@@ -19,10 +20,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from curate.judging.rubrics import Mode, load_rubric
+from curate.judging.scoring import request_for
 from curate.models import Request, Turn, ask, forget_model
 from curate.models.server import FIRST_WINDOW, body_of
 from curate.working import Working
 
+SAMPLE = Path(__file__).parent.parent / "data" / "sample.jsonl"
 RUBRIC = "Add one point for each of these that holds. " * 80
 BODY = (
     b'{"choices": [{"index": 0, "message": {"role": "assistant", "content": "4"}, "finish_reason": "stop", "logprobs": '
@@ -59,6 +63,17 @@ def requests(many: int, first: int = 0) -> Iterator[tuple[int, Request]]:
     for k in range(first, first + many):
         turns = (Turn("system", RUBRIC), Turn("user", f"ROW {k}\n" + "Water boils at 100 degrees at sea level. " * 15))
         yield k, Request(turns=turns, max_tokens=1, top_logprobs=20)
+
+
+def judging(mode: Mode, many: int) -> list[Request]:
+    """What the judge asks about good rows of the sample of at most a thousand characters."""
+    rubric = load_rubric("educational-value")
+    good = [
+        row for row in map(json.loads, SAMPLE.read_text().splitlines()) if row["note"] == "good" and "output" in row
+    ]
+    sides = [(row["instruction"], row["output"]) for row in good if len(row["instruction"] + row["output"]) <= 1000]
+    turns = [rubric.turns(mode, prompt=prompt, response=response) for prompt, response in sides[:many]]
+    return [request_for(pair, rubric, mode) for pair in turns]
 
 
 def memory() -> float:
@@ -119,13 +134,13 @@ def in_process(folder: str, rows: int) -> None:
     for part in (1, 3, 5):
         ours.append(timed(model, some(part)))
         theirs.append(bare(model, some(part + 1)))
-    reasoned = timed(model, [Request(turns=request.turns, max_tokens=80) for request in some(7)])
+    judged = {mode: timed(model, judging(mode, rows)) for mode in ("expected", "text")}
     score = statistics.median(ours)
     print(f"vLLM in this process, {rows} rows: bare {rows / statistics.median(theirs):.2f} rows/s, ", end="")
     print(f"through curate {rows / score:.2f} ({score / statistics.median(theirs) - 1:+.1%})")
-    print(
-        f"  a reason and a score: {rows / reasoned:.2f} rows/s; the score alone is {reasoned / score:.1f} times as fast"
-    )
+    alone, reasoned = judged["expected"], judged["text"]
+    print(f"  rows of the sample by educational-value: a reason and a score {rows / reasoned:.2f} rows/s, ", end="")
+    print(f"the score alone {rows / alone:.2f}: {reasoned / alone:.1f} times as fast")
     model.close()
     plain = VllmModel(folder, enable_prefix_caching=False)
     timed(plain, some(0)[:2])

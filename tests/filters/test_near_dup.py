@@ -1,7 +1,6 @@
 """near-dup against exact all-pairs on small pools, and on the texts that trip others."""
 
 import json
-import os
 import random
 import signal
 import threading
