@@ -4,10 +4,10 @@
     python benchmarks/distilling.py --model hf:NAME --rows raw.jsonl --limit 1000 --embedder static:NAME --cut 2.5
 
 Without `--rows` the rows are generated, of sentences of data/sample.jsonl, so that they can be judged without
-anything of yours; what a judge says of them means little. The judge's rate is rows per second of wall time, its model
-opened before, nothing of it cached. The classifier's is of `curate judge distill`'s model on one thread, from texts in
-memory to score and chance, on `--classified` rows drawn from the same ones. Kill it and go on: with `--work-dir`
-replies are kept, but then the judge's rate is not told.
+anything of yours; what a judge says of them means little. The judge's rate is answers per second of wall time, its
+model opened before, replies that were known left out. The classifier's is of the model that `curate judge distill`
+wrote, on one thread, from texts in memory to score and chance, on `--classified` rows drawn from the same ones. With
+`--work-dir` replies are kept: kill it and go on.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from curate.working import Working
 
 
 def judged(rows: Path, scored: Path, model: str, rubric: str, limit: int | None, max_chars: int, work: Path) -> float:
-    """Rows per second of the judge, which writes its scores; 0 where replies were known already."""
+    """Answers per second of the judge, of those that were not known before; its scores are written."""
     work.mkdir(parents=True, exist_ok=True)
     opened = Request(turns=(Turn("user", "Hello"),), max_tokens=1)
     list(ask(model, [(0, opened)], work, Working()))
@@ -41,7 +41,7 @@ def judged(rows: Path, scored: Path, model: str, rubric: str, limit: int | None,
     )
     seconds = time.perf_counter() - began
     print(f"  {done.scored:,} of {done.rows:,} rows scored, {done.histogram}", flush=True)
-    return done.rows / seconds if working.spending.answered >= done.scored else 0.0
+    return working.spending.answered / seconds
 
 
 def classified(folder: Path, scored: Path, rows: int, work: Path) -> float:
@@ -60,7 +60,7 @@ def classified(folder: Path, scored: Path, rows: int, work: Path) -> float:
 
 def show(card: Card, judge_rate: float, rate: float) -> None:
     held = card.held_out
-    print(f"judge       {judge_rate:10,.2f} rows/s" if judge_rate else "judge: some replies were known already")
+    print(f"judge       {judge_rate:10,.2f} rows/s" if judge_rate else "judge: all replies were known already")
     print(f"classifier  {rate:10,.0f} rows/s" + (f"   {rate / judge_rate:,.0f} times" if judge_rate else ""))
     print(f"learnt from {card.learnt_from:,} rows; {held.rows:,} held out, of which the judge keeps {held.kept:.0%}")
     print(f"F1 at {card.cut:g}: {held.f1:.2f} ({held.f1_low:.2f} to {held.f1_high:.2f}); ", end="")
