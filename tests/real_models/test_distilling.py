@@ -4,7 +4,9 @@ import json
 import sqlite3
 from pathlib import Path
 
-from curate.judging.distilling import distill
+import pytest
+
+from curate.judging import distilling
 from curate.judging.scored import score
 from tests.conftest import Filtered, write_rows
 from tests.lesson_judge import lesson_rows
@@ -17,26 +19,25 @@ def _replies(folder: Path) -> int:
     return count
 
 
-def test_a_real_judge_is_learnt_and_asked_only_where_the_classifier_is_unsure(
-    here: Path, small_model: Path, filtered: Filtered
+def test_a_real_judge_teaches_and_is_asked_only_about_rows_that_it_does_not_know(
+    here: Path, small_model: Path, filtered: Filtered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = lesson_rows(120, seed=3)
+    monkeypatch.setattr(distilling, "LEAST", 28)  # each row takes a second here
+    monkeypatch.setattr(distilling, "LEAST_OF_A_SIDE", 5)
+    model, rows = f"hf:{small_model}", lesson_rows(28, seed=3)
     (here / "short.md").write_text("---\nname: short\nscale: [0, 1]\nkeep: 0.5\n---\nIs it about science?\n")
-    model = f"hf:{small_model}"
     write_rows(here / "judged.jsonl", rows)
-    said = score("judged.jsonl", model=model, rubric="short.md", settings={"max_chars": 200})
-    assert said.scored == 120
-    scores = sorted(json.loads(line)["_judge"]["score"] for line in Path("scored.jsonl").read_text().splitlines())
-    card = distill("scored.jsonl", "taught", cut=scores[60])  # its median: the small model's scores lie close together
-    assert card.learnt_from + card.held_out.rows == 120
-    assert card.judge == model
+    assert score("judged.jsonl", model=model, rubric="short.md").scored == 28
+    scores = [json.loads(line)["_judge"]["score"] for line in (here / "scored.jsonl").read_text().splitlines()]
+    cut = sorted(scores)[14]  # the small model's scores lie close together
+    card = distilling.distill("scored.jsonl", "taught", cut=cut)
+    assert (card.learnt_from + card.held_out.rows, card.judge, card.cut) == (28, model, cut)
     before = _replies(here)
-    step = {"distilled": {"model": "taught", "judge": model, "sure": 0.6, "max_chars": 200}}
-    result = filtered(rows[:60], step)
-    by_judge = result.ledger.filter(result.ledger["reason"].str.starts_with("the judge gives short"))
-    assert result.summary.unscored == 0
-    assert len(by_judge) < 60
-    assert _replies(here) == before  # the same rows, judged before: not one is paid for again
-    new = filtered(lesson_rows(20, seed=4), step)
-    asked = new.ledger["reason"].str.starts_with("the judge gives short").sum()
-    assert _replies(here) == before + asked
+    alone = filtered(rows, {"distilled": {"model": "taught", "judge": model, "sure": 0.5}})
+    assert alone.ledger["reason"].str.starts_with("the classifier gives short.md").all()
+    by_judge = filtered(None, {"distilled": {"model": "taught", "judge": model, "sure": 1}})
+    assert by_judge.ledger["reason"].str.starts_with("the judge gives short.md").all()
+    assert by_judge.kept["row"].to_list() == [row for row, said in enumerate(scores) if said >= cut]
+    assert _replies(here) == before
+    filtered(lesson_rows(2, seed=4), {"distilled": {"model": "taught", "judge": model, "sure": 1}})
+    assert _replies(here) == before + 2
