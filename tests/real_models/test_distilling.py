@@ -22,16 +22,16 @@ def _replies(folder: Path) -> int:
 def test_a_real_judge_teaches_and_is_asked_only_about_rows_that_it_does_not_know(
     here: Path, small_model: Path, filtered: Filtered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distilling, "LEAST", 28)  # each row takes a second here
+    monkeypatch.setattr(distilling, "LEAST", 40)  # each row takes a second here
     monkeypatch.setattr(distilling, "LEAST_OF_A_SIDE", 5)
-    model, rows = f"hf:{small_model}", lesson_rows(28, seed=3)
+    model, rows = f"hf:{small_model}", lesson_rows(40, seed=3)
     (here / "short.md").write_text("---\nname: short\nscale: [0, 1]\nkeep: 0.5\n---\nIs it about science?\n")
     write_rows(here / "judged.jsonl", rows)
-    assert score("judged.jsonl", model=model, rubric="short.md").scored == 28
+    assert score("judged.jsonl", model=model, rubric="short.md").scored == 40
     scores = [json.loads(line)["_judge"]["score"] for line in (here / "scored.jsonl").read_text().splitlines()]
-    cut = sorted(scores)[14]  # the small model's scores lie close together
+    cut = sorted(scores)[20]  # the small model's scores lie close together
     card = distilling.distill("scored.jsonl", "taught", cut=cut)
-    assert (card.learnt_from + card.held_out.rows, card.judge, card.cut) == (28, model, cut)
+    assert (card.learnt_from + card.held_out.rows, card.judge, card.cut) == (40, model, cut)
     before = _replies(here)
     alone = filtered(rows, {"distilled": {"model": "taught", "judge": model, "sure": 0.5}})
     assert alone.ledger["reason"].str.starts_with("the classifier gives short.md").all()
@@ -39,5 +39,5 @@ def test_a_real_judge_teaches_and_is_asked_only_about_rows_that_it_does_not_know
     assert by_judge.ledger["reason"].str.starts_with("the judge gives short.md").all()
     assert by_judge.kept["row"].to_list() == [row for row, said in enumerate(scores) if said >= cut]
     assert _replies(here) == before
-    filtered(lesson_rows(2, seed=4), {"distilled": {"model": "taught", "judge": model, "sure": 1}})
-    assert _replies(here) == before + 2
+    filtered([*rows, *lesson_rows(4, seed=4)], {"distilled": {"model": "taught", "judge": model, "sure": 1}})
+    assert _replies(here) == before + 4
