@@ -92,6 +92,7 @@ def filter(
     set: Sequence[str] = (),
     keep: int | None = None,
     judge: str | None = None,
+    against: Sequence[Input] = (),
     exclude: Sequence[Input] = (),
     format: str | None = None,
     map: Mapping[str, str] | None = None,
@@ -113,7 +114,7 @@ def filter(
     out, work = Path(output), Path(work_dir)
     working = replace(working or Working(), fresh=fresh)
     extra = [Path(file) for file in plugins]
-    found = _recipe(recipe, set, keep, judge, exclude, seed, extra)
+    found = _recipe(recipe, set, keep, judge, against, exclude, seed, extra)
     options = read_options(format, map, max_line, limit)
     compared = found.compared_files()
     check_output(out, [*files, *compared])
@@ -154,6 +155,7 @@ def dry_run(
     set: Sequence[str] = (),
     keep: int | None = None,
     judge: str | None = None,
+    against: Sequence[Input] = (),
     exclude: Sequence[Input] = (),
     format: str | None = None,
     map: Mapping[str, str] | None = None,
@@ -166,7 +168,7 @@ def dry_run(
     """As `filter`, over at most 10,000 seeded rows, in a folder that is gone when the `with` block ends."""
     working = working or Working()
     extra = [Path(file) for file in plugins]
-    found = _recipe(recipe, set, keep, judge, exclude, seed, extra)
+    found = _recipe(recipe, set, keep, judge, against, exclude, seed, extra)
     options = replace(read_options(format, map, max_line, limit), sample=DRY_RUN_ROWS, seed=seed)
     with tempfile.TemporaryDirectory(prefix="curate-") as folder, disk_faults(Path(folder)):
         work = Path(folder)
@@ -191,13 +193,16 @@ def _recipe(
     settings: Sequence[str],
     keep: int | None,
     judge: str | None,
+    against: Sequence[Input],
     exclude: Sequence[Input],
     seed: int,
     plugins: Sequence[Path],
 ) -> Recipe:
-    files = [str(file) for file in exclude]
+    tests, had = ([str(file) for file in files] for files in (against, exclude))
     found = load_plugins(plugins)
-    return load_recipe(str(name), settings=settings, keep=keep, judge=judge, exclude=files, seed=seed, plugins=found)
+    return load_recipe(
+        str(name), settings=settings, keep=keep, judge=judge, against=tests, exclude=had, seed=seed, plugins=found
+    )
 
 
 def read_options(

@@ -72,8 +72,9 @@ class Recipe:
         return {"name": self.name, "steps": [step.as_dict() for step in self.steps]}
 
     def compared_files(self) -> list[str]:
-        """The files that steps compare with, by their parameter `exclude`."""
-        return [file for step in self.steps for file in getattr(step.filter, "exclude", ())]
+        """The files that steps compare with, by their parameters `against` and `exclude`."""
+        named = ("against", "exclude")
+        return [file for step in self.steps for name in named for file in getattr(step.filter, name, ())]
 
     def versions(self) -> dict[str, int]:
         """The version of each step's filter."""
@@ -106,12 +107,13 @@ def load_recipe(
     settings: Sequence[str] = (),
     keep: int | None = None,
     judge: str | None = None,
+    against: Sequence[str] = (),
     exclude: Sequence[str] = (),
     seed: int = 0,
     plugins: dict[str, type] | None = None,
 ) -> Recipe:
-    """The recipe of a built-in name or a YAML file, with `--judge`, `--set`, `--keep`, `--exclude` and `--seed`
-    applied.
+    """The recipe of a built-in name or a YAML file, with `--judge`, `--set`, `--keep`, `--against`, `--exclude` and
+    `--seed` applied.
 
     Raises UsageError, with the known names, for anything that is not as it should be.
     """
@@ -125,6 +127,8 @@ def load_recipe(
     written = _parse(text, str(file))
     if judge is not None:
         _add_judge(written, judge, plugins)
+    if against:
+        _add_test_rows(written, against, plugins)
     _apply_settings(written, settings)
     _apply_keep(written, keep, file.stem, plugins)
     for step in written:
@@ -213,8 +217,24 @@ def _add_judge(written: list[Written], model: str, plugins: dict[str, type] | No
     for step in judges:
         step.values["model"] = model
     if not judges:
-        selecting = [k for k, step in enumerate(written) if "n" in parameters(load_filter(step.filter, plugins))]
-        written.insert(min(selecting, default=len(written)), Written("judge", {"model": model}, {"as": "judge"}))
+        _insert(written, Written("judge", {"model": model}, {"as": "judge"}), plugins)
+
+
+def _add_test_rows(written: list[Written], files: Sequence[str], plugins: dict[str, type] | None) -> None:
+    """Let no test row of the files leak: by the steps that look for such, or by one after the cheap steps."""
+    steps = [step for step in written if "against" in parameters(load_filter(step.filter, plugins))]
+    for step in steps:
+        step.values["against"] = [*step.values.get("against", ()), *files]
+    if not steps:
+        own = Written("decontaminate", {"against": [*files]}, {"as": "decontaminate"})
+        _insert(written, own, plugins, before=("judge",))
+
+
+def _insert(written: list[Written], own: Written, plugins: dict[str, type] | None, before: Sequence[str] = ()) -> None:
+    """Put a step before what selects N rows, and before the filters named."""
+    places = enumerate(written)
+    later = [k for k, s in places if s.filter in before or "n" in parameters(load_filter(s.filter, plugins))]
+    written.insert(min(later, default=len(written)), own)
 
 
 def _apply_keep(written: list[Written], keep: int | None, name: str, plugins: dict[str, type] | None) -> None:

@@ -23,6 +23,7 @@ from curate.cli.options import (
 @click.option(
     "--judge", metavar="MODEL", help="Let a model judge the rows too: vllm:NAME, http://HOST/v1#NAME, hf:NAME."
 )
+@click.option("--against", multiple=True, metavar="FILE", help="Test rows that must not leak: rows that hold one go.")
 @click.option("--exclude", multiple=True, metavar="FILE", help="Rows one already has: what repeats them is dropped.")
 @click.option("--dry-run", is_flag=True, help="Try the recipe on 10,000 seeded rows; write nothing.")
 @click.option("--fresh", is_flag=True, help="Measure and decide anew, whatever earlier runs left.")
@@ -35,6 +36,7 @@ def command(
     settings: tuple[str, ...],
     keep: int | None,
     judge: str | None,
+    against: tuple[str, ...],
     exclude: tuple[str, ...],
     dry_run: bool,
     fresh: bool,
@@ -63,6 +65,7 @@ def command(
         "set": settings,
         "keep": keep,
         "judge": judge,
+        "against": against,
         "exclude": exclude,
         "format": reading["format_"],
         "map": dict(reading["map_"]),
