@@ -62,6 +62,7 @@ UNUSUAL_FIELDS = (
     *NUMBERED_PAIR,
     *SEVERAL_FIELDS,
     "history",
+    "question_score",
 )
 
 
@@ -145,11 +146,15 @@ def detect(record: dict[str, Any]) -> str:
             return "sharegpt" if turns and isinstance(turns[0], dict) and "from" in turns[0] else "messages"
     if isinstance(record.get("turns"), list):
         return "turns"
+    if "question_score" in record and "question" in record:
+        return "stackexchange"
     prompt = _first(record, tuple(PROMPT_FIELDS))
     if prompt is not None and (record[prompt] is not None or record.get("text") is None):
         return PROMPT_FIELDS[prompt]
     if "text" in record:
         text = record["text"]
+        if {"title", "headline"} <= record.keys():
+            return "wikihow"
         if isinstance(text, str) and (from_sections(text) or from_transcript(text)):
             return "sections"
         return "text"
@@ -333,6 +338,20 @@ def _plain_text(record: dict[str, Any]) -> Row:
     return Row("text", (Message("text", text),), meta=_rest(record, {"text"}))
 
 
+def _article(record: dict[str, Any]) -> Row:
+    """An article of wikiHow: the title asks ("How to Tie a Bow Tie"), the text answers; `headline` sums it up."""
+    title, text = _text(record, "title"), _text(record, "text")
+    if title is None:
+        raise UnreadableRecord("no field title, which the shape wikihow needs")
+    messages = (Message("user", title), *([] if text is None else [Message("assistant", text)]))
+    return Row("wikihow", messages, meta=_rest(record, {"title", "text"}))
+
+
+def _forum(record: dict[str, Any]) -> Row:
+    """A question of StackExchange with its best answer, as `Posts.xml` is read; its title stays among the fields."""
+    return replace(_READERS["question-answer"](record), shape="stackexchange")
+
+
 def _sections(record: dict[str, Any]) -> Row:
     text = _text(record, "text") or ""
     found = from_sections(text) or ((said, None) if (said := from_transcript(text)) else None)
@@ -403,6 +422,8 @@ _READERS: dict[str, Callable[[dict[str, Any]], Row]] = {
     "text": _plain_text,
     "sections": _sections,
     "turns": _questions,
+    "stackexchange": _forum,
+    "wikihow": _article,
 }
 _READERS_OF_SEVERAL: dict[str, Callable[[dict[str, Any]], list[Row]]] = {
     "instances": _instances,

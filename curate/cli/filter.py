@@ -48,8 +48,8 @@ def command(
 ) -> None:
     """Choose the rows worth training on, and say of every other row why it went.
 
-    INPUT is .jsonl, .json, .csv, .tsv, .parquet or .arrow (.gz, .zst too), a folder that `datasets` saved,
-    OWNER/NAME on the hub, or - for standard input; several may be mixed.
+    INPUT is .jsonl, .json, .csv, .tsv, .parquet, .arrow or StackExchange's Posts.xml (.gz, .zst too), a folder that
+    `datasets` saved, OWNER/NAME on the hub, or - for standard input; several may be mixed.
 
     Killed at any moment, the same command goes on where it was.
     """

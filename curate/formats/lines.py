@@ -76,11 +76,15 @@ def read_lines(source: Source, max_line: int = MAX_LINE) -> Iterator[Lines]:
         yield from _separated(source, max_line)
     elif source.kind == "json":
         yield from _values(source, max_line)
+    elif source.kind == "xml":
+        from curate.formats.posts import read_posts
+
+        yield from read_posts(source, max_line)
     else:
         yield from _jsonl(source, max_line)
 
 
-def _blocks(source: Source, stream: BinaryIO) -> Iterator[bytes | str]:
+def blocks(source: Source, stream: BinaryIO) -> Iterator[bytes | str]:
     """Blocks of bytes; last, if the stream breaks off, a text that says how."""
     from zstandard import ZstdError
 
@@ -151,7 +155,7 @@ def _jsonl(source: Source, max_line: int) -> Iterator[Lines]:
     skipped: Unread | None = None
     broken = ""
     with source.open() as stream:
-        for block in _blocks(source, stream):
+        for block in blocks(source, stream):
             if isinstance(block, str):
                 broken = block
                 break
@@ -163,7 +167,7 @@ def _jsonl(source: Source, max_line: int) -> Iterator[Lines]:
                     at += len(block)
                     continue
                 length = at + newline - (skipped.offset or 0)
-                yield _nothing([_too_long(skipped, length, max_line)])
+                yield nothing([_too_long(skipped, length, max_line)])
                 block, at, number, skipped = block[newline + 1 :], at + newline + 1, number + 1, None
             data = carry + block
             newlines = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 0x0A)
@@ -178,9 +182,9 @@ def _jsonl(source: Source, max_line: int) -> Iterator[Lines]:
                 skipped = Unread(number, "", at, head=carry[:200])
                 at, carry = at + len(carry), b""
     if skipped:
-        yield _nothing([_too_long(skipped, at - (skipped.offset or 0), max_line)])
+        yield nothing([_too_long(skipped, at - (skipped.offset or 0), max_line)])
     if broken:
-        yield _nothing([Unread(number, broken, at, len(carry), carry[:200])])
+        yield nothing([Unread(number, broken, at, len(carry), carry[:200])])
     elif carry:
         yield _records(carry, np.zeros(1, np.int64), np.array([len(carry)]), number, at, max_line)
 
@@ -190,7 +194,8 @@ def _too_long(record: Unread, length: int, max_line: int) -> Unread:
     return Unread(record.line, cause, record.offset, length, record.head)
 
 
-def _nothing(unread: list[Unread]) -> Lines:
+def nothing(unread: list[Unread]) -> Lines:
+    """No records but those that could not be read."""
     none = np.zeros(0, dtype=np.int64)
     return Lines(b"", none, none, none, none, unread)
 
@@ -224,7 +229,7 @@ def _values(source: Source, max_line: int) -> Iterator[Lines]:
     left_out = 0  # bytes of it beyond --max-line
     at, number, broken = 0, 1, ""
     with source.open() as stream:
-        for block in _blocks(source, stream):
+        for block in blocks(source, stream):
             if isinstance(block, str):
                 broken = block
                 break
@@ -262,7 +267,7 @@ def _values(source: Source, max_line: int) -> Iterator[Lines]:
             at += len(block)
             number += len(newlines)
     if broken:
-        yield _nothing([Unread(number, broken, at, None, open_value[:200])])
+        yield nothing([Unread(number, broken, at, None, open_value[:200])])
     elif state[STARTED] and not state[DEPTH] and not state[IN_STRING]:  # no JSON, as whoever parses it will say
         ends = np.array([len(open_value)])
         yield _cut(open_value, ends - ends, ends, np.array([open_line]), np.array([open_at]), max_line, left_out)
@@ -270,7 +275,7 @@ def _values(source: Source, max_line: int) -> Iterator[Lines]:
         if not state[STARTED]:
             open_line, open_at = number, at
         cause = "the JSON ends too early: a bracket or a quote that opens here is never closed"
-        yield _nothing([Unread(open_line, cause, open_at, at - open_at, open_value[:200])])
+        yield nothing([Unread(open_line, cause, open_at, at - open_at, open_value[:200])])
 
 
 def _cut(
@@ -353,7 +358,7 @@ def _text_lines(source: Source, stream: BinaryIO, max_line: int, broken: list[st
     """
     carry = b""
     first = True
-    for block in _blocks(source, stream):
+    for block in blocks(source, stream):
         if isinstance(block, str):
             broken.append(block)
             return
@@ -394,7 +399,7 @@ def _table(source: Source, max_line: int) -> Iterator[Lines]:
     except faults as error:
         if number == 1:
             raise InputError(f"{source.name} is not readable {kind}: {error}", "make or download it again") from None
-        yield _nothing([Unread(number, f"the {kind} file is damaged from here on ({error})")])
+        yield nothing([Unread(number, f"the {kind} file is damaged from here on ({error})")])
 
 
 def _parquet(source: Source) -> Iterator[Any]:

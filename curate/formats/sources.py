@@ -22,7 +22,7 @@ import xxhash
 from curate.errors import InputError, StoppedError, UsageError
 from curate.whole import remove_abandoned, temporary_name
 
-Kind = Literal["jsonl", "json", "csv", "tsv", "parquet", "arrow"]
+Kind = Literal["jsonl", "json", "csv", "tsv", "parquet", "arrow", "xml"]
 KINDS: dict[str, Kind] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -31,6 +31,7 @@ KINDS: dict[str, Kind] = {
     ".tsv": "tsv",
     ".parquet": "parquet",
     ".arrow": "arrow",
+    ".xml": "xml",
 }
 COMPRESSIONS = (".gz", ".zst")
 BLOCK = 8 << 20
@@ -197,6 +198,8 @@ def _sniff(source: Source) -> Kind:
     from curate.records import UnreadableRecord, parse
 
     head = _head(source).lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head.startswith((b"<?xml", b"<posts")):
+        return "xml"
     if head[:1] == b"[":
         try:  # a file of lines whose first is a list is not an array of records
             parse(head.partition(b"\n")[0])

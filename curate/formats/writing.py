@@ -30,8 +30,8 @@ def check_output(path: Path, inputs: Iterable[str | os.PathLike[str]] = ()) -> N
     for file in inputs:
         if str(file) != "-" and Path(file).exists() and path.exists() and path.samefile(file):
             raise UsageError(f"{path} is an input as well", "name another output with -o")
-    if kind_of(path.name)[0] is None:
-        endings = ", ".join([*KINDS, *(f".jsonl{c}" for c in COMPRESSIONS)])
+    if kind_of(path.name)[0] in (None, "xml"):
+        endings = ", ".join([*(e for e, k in KINDS.items() if k != "xml"), *(f".jsonl{c}" for c in COMPRESSIONS)])
         raise UsageError(f"the ending of {path} names no format", f"known: {endings}")
     folder = path.parent
     if path.is_dir():

@@ -33,7 +33,7 @@ from curate.working import Working, in_order
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-READER_VERSION = 3
+READER_VERSION = 4
 """Raised when the same bytes come to be read as other rows."""
 
 GROUP_ROWS, GROUP_BYTES = 8192, 8 << 20
