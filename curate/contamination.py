@@ -21,7 +21,7 @@ import xxhash
 
 from curate.duplicates import normalised
 from curate.errors import InputError
-from curate.formats.lines import read_lines
+from curate.formats.reading import read_lines
 from curate.formats.sources import Source
 from curate.kernels import ngrams
 from curate.kernels.shingles import code_point_classes

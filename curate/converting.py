@@ -14,7 +14,8 @@ import orjson
 
 from curate.errors import InputError, UsageError
 from curate.filtering import disk_faults, read_options
-from curate.formats.lines import Lines, Unread, joined_lines, read_lines
+from curate.formats.lines import Lines, Unread, joined_lines
+from curate.formats.reading import read_lines
 from curate.formats.sources import Source, sources_of
 from curate.formats.writing import check_output, texts, write_lines
 from curate.personal import redacted

@@ -17,7 +17,8 @@ import polars as pl
 
 from curate.duplicates import THRESHOLD, Found, Rows, Shingles, check_similarity, find, texts_of
 from curate.errors import InputError, StoppedError, UsageError
-from curate.formats.lines import Lines, read_lines
+from curate.formats.lines import Lines
+from curate.formats.reading import read_lines
 from curate.formats.sources import Source, sources_of
 from curate.kernels.told import compiling_told
 from curate.pool.table import read_block

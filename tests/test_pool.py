@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate.errors import InputError, UsageError
-from curate.formats import lines
+from curate.formats import sources
 from curate.pool import Pool, ReadOptions, read_pool, reading
 from curate.pool import table as table_module
 from curate.shapes import Reading
@@ -61,7 +61,7 @@ def test_rows_are_the_same_bytes_whatever_the_blocks_threads_and_readers(
     text = "\n".join(mixed_records(3000))
     assert len(text) > 2 << 20  # several pages per column
     expected = pool_of(text, work="expected", threads=1)
-    monkeypatch.setattr(lines, "BLOCK", block)
+    monkeypatch.setattr(sources, "BLOCK", block)
     monkeypatch.setattr(table_module, "FEW_LINES", few)
     assert contents(pool_of(text, threads=threads)) == contents(expected)
 
@@ -251,7 +251,7 @@ def test_whatever_decides_the_rows_is_in_the_fingerprint(here: Path) -> None:
 def test_limit_takes_the_first_records_those_that_can_not_be_read_included(
     here: Path, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
-    monkeypatch.setattr(lines, "BLOCK", block)
+    monkeypatch.setattr(sources, "BLOCK", block)
     good = '{"instruction": "q"}\n'
     Path("a.jsonl").write_text(good + '{"bad"\n' + "\n" + '{"long": "' + "x" * 90 + '"}\n' + good * 5)
     Path("b.jsonl").write_text(good * 5)
@@ -279,7 +279,7 @@ def test_a_sample_is_seeded_and_the_same_whatever_the_blocks(
     assert sorted(first, key=lambda prompt: int(prompt[1:])) == first
     assert sample(1) != first
     assert sample(0, size=1000) == [record["instruction"] for record in records]
-    monkeypatch.setattr(lines, "BLOCK", 300)
+    monkeypatch.setattr(sources, "BLOCK", 300)
     assert sample(0, "other") == first
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import orjson
 
 from curate.errors import InputError
-from curate.formats.lines import ROWS_AT_A_TIME, Lines, Unread, blocks, joined_lines, nothing
+from curate.formats.lines import ROWS_AT_A_TIME, Lines, Unread, joined_lines, nothing
 from curate.formats.sources import BLOCK, Source
 from curate.markup import html_text
 
@@ -93,9 +93,9 @@ def _plain(source: Source) -> Iterator[tuple[IO[bytes], list[Unread]]]:
         with source.path.open("rb") as file:
             yield file, broken
         return
-    with tempfile.TemporaryFile() as copy, source.open() as stream:
+    with tempfile.TemporaryFile() as copy:
         line = 1
-        for block in blocks(source, stream):
+        for block in source.blocks():
             if isinstance(block, str):
                 broken.append(Unread(line, block, copy.tell()))
             else:

@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,10 @@ KINDS: dict[str, Kind] = {
 COMPRESSIONS = (".gz", ".zst")
 BLOCK = 8 << 20
 """Bytes read at a time."""
+HEAD = 8 << 20
+"""Bytes from which a source's kind is told."""
+CUT_OFF = "the compressed file ends too early: it was cut off; make or download it again"
+DAMAGED = "the compressed file is damaged from here on ({}); make or download it again"
 PIECE = 128 << 10
 """Bytes decompressed at a time: what a fault in a compressed file costs of the good bytes before it."""
 
@@ -67,6 +71,36 @@ class Source:
             reader = zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(raw, read_across_frames=True)
             return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, reader), BLOCK))
         return self.path.open("rb")
+
+    def blocks(self) -> Iterator[bytes | str]:
+        """Blocks of decompressed bytes; last, if the stream breaks off, a text that says how."""
+        from zstandard import ZstdError
+
+        with self.open() as stream:
+            if not self.compression:
+                while block := stream.read(BLOCK):
+                    yield block
+                return
+            parts: list[bytes] = []
+            size = 0
+            broken = ""
+            try:
+                while part := stream.read1(PIECE):  # type: ignore[attr-defined]  # what was read before a fault is not lost
+                    parts.append(part)
+                    size += len(part)
+                    if size >= BLOCK:
+                        yield b"".join(parts)
+                        parts, size = [], 0
+            except EOFError:
+                broken = CUT_OFF
+            except (zlib.error, ZstdError, OSError) as error:
+                broken = DAMAGED.format(error)
+        if parts:
+            yield b"".join(parts)
+        if not broken and self.compression == ".zst":
+            broken = _fault_of_zst(self.path)
+        if broken:
+            yield broken
 
     def unchanged(self) -> bool:
         """Whether the file still has the contents that were first seen."""
@@ -217,14 +251,48 @@ def _sniff(source: Source) -> Kind:
 
 
 def _head(source: Source) -> bytes:
-    """The first block, or as much of it as can be decompressed: what is wrong with the rest is said in reading it."""
+    """The first bytes, or as much of it as can be decompressed: what is wrong with the rest is said in reading it."""
     from zstandard import ZstdError
 
     parts: list[bytes] = []
     with suppress(OSError, EOFError, zlib.error, ZstdError), source.open() as stream:
-        while len(parts) < BLOCK // PIECE and (part := stream.read1(PIECE)):  # type: ignore[attr-defined]
+        while sum(map(len, parts)) < HEAD and (part := stream.read1(PIECE)):  # type: ignore[attr-defined]
             parts.append(part)
     return b"".join(parts)
+
+
+def _fault_of_zst(path: Path) -> str:
+    """What is wrong with the end of a .zst, of which its stream reader says nothing; "": nothing is.
+
+    Goes from block header to block header (RFC 8878), so nothing is decompressed.
+    """
+    import zstandard
+
+    size = path.stat().st_size
+    at = 0
+    with path.open("rb") as file:
+        while at < size:
+            file.seek(at)
+            head = file.read(18)
+            if head[1:4] == b"\x2a\x4d\x18" and head[0] >> 4 == 5:  # a frame to be skipped
+                at += 8 + int.from_bytes(head[4:8], "little")
+                continue
+            try:
+                frame = zstandard.get_frame_parameters(head)
+            except zstandard.ZstdError:
+                return CUT_OFF if b"\x28\xb5\x2f\xfd".startswith(head[:4]) else DAMAGED.format("no frame follows")
+            at += zstandard.frame_header_size(head)
+            last = 0
+            while not last:
+                file.seek(at)
+                block = file.read(3)
+                if len(block) < 3:
+                    return CUT_OFF
+                bits = int.from_bytes(block, "little")
+                last, repeats = bits & 1, (bits >> 1) & 3 == 1
+                at += 3 + (1 if repeats else bits >> 3)
+            at += 4 if frame.has_checksum else 0
+    return CUT_OFF if at > size else ""
 
 
 def _stamp(path: Path) -> tuple[int, int]:

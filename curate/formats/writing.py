@@ -17,7 +17,8 @@ import numpy.typing as npt
 import orjson
 
 from curate.errors import StoppedError, UsageError
-from curate.formats.lines import Lines, read_lines
+from curate.formats.lines import Lines
+from curate.formats.reading import read_lines
 from curate.formats.sources import BLOCK, COMPRESSIONS, KINDS, Kind, Source, kind_of
 from curate.records import parse
 from curate.whole import whole_file

@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 import xxhash
 
 from curate.errors import InputError, StoppedError, UsageError, nearest
-from curate.formats.lines import MAX_LINE, Lines, read_lines
+from curate.formats.lines import MAX_LINE, Lines
+from curate.formats.reading import read_lines
 from curate.formats.sources import Source, sources_of
 from curate.kernels.told import compiling_told
 from curate.pool.rows import Pool

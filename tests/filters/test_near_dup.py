@@ -304,7 +304,7 @@ def test_threads_and_blocks_change_nothing(here: Path, monkeypatch: pytest.Monke
     expected = near_duplicates_of(rows, working=Working(threads=1))
     assert len(expected.pairs) > 100
     for block, threads in ((2_000, 1), (9_999, 4), (1 << 30, 3)):
-        monkeypatch.setattr("curate.formats.lines.BLOCK", block)
+        monkeypatch.setattr("curate.formats.sources.BLOCK", block)
         monkeypatch.setattr("curate.deduplicating.A_PIECE", block // 100)
         found = near_duplicates("raw.jsonl", working=Working(threads=threads))
         assert found.pairs.equals(expected.pairs)

@@ -19,7 +19,7 @@ import zstandard
 
 import curate
 from curate.errors import InputError, StoppedError, UsageError
-from curate.formats import lines
+from curate.formats import sources
 from curate.pool import Pool, ReadOptions, read_pool
 from curate.shapes import Reading
 
@@ -116,8 +116,8 @@ def test_lines_of_text_end_in_any_way_and_fields_may_hold_line_ends(
     Path("a.csv").write_text(text)
     Path("b.csv").write_bytes(text.replace("\n", "\r\n").encode())
     Path("c.csv").write_bytes(text.replace("\n", "\r").encode())
-    for block in (lines.BLOCK, 1, 5, 17):
-        monkeypatch.setattr(lines, "BLOCK", block)
+    for block in (sources.BLOCK, 1, 5, 17):
+        monkeypatch.setattr(sources, "BLOCK", block)
         for name, inner, places in [("a.csv", "\r\n", [2, 5]), ("b.csv", "\r\r\n", [2, 6]), ("c.csv", "\r\r", [2, 6])]:
             pool = read_pool([name], Path(f"work{block}"))
             assert pool.column("prompt").to_list() == [f"two{inner}lines\u2028", "b"]
@@ -129,8 +129,8 @@ def test_lines_of_text_end_in_any_way_and_fields_may_hold_line_ends(
 def test_lines_are_counted_and_causes_placed_right_across_blocks(
     here: Path, monkeypatch: pytest.MonkeyPatch, name: str, block: int
 ) -> None:
-    monkeypatch.setattr(lines, "BLOCK", block)
-    monkeypatch.setattr(lines, "PIECE", max(1, block // 2))
+    monkeypatch.setattr(sources, "BLOCK", block)
+    monkeypatch.setattr(sources, "PIECE", max(1, block // 2))
     good = b'{"instruction": "a"}'
     long = b'{"instruction": "' + b"x" * 50 + b'"}'
     text = b"\n".join([good, b"", b"{bad", b"  ", long, good, b"\t", long, b"", good])
@@ -249,7 +249,7 @@ def test_frames_of_zst_follow_one_another(here: Path) -> None:
     Path("b.jsonl.zst").write_bytes(first + second + checked[:-2])
     pool = pool_of("b.jsonl.zst")
     assert pool.column("prompt").to_list()[:2] == ["a", "b"]
-    assert [cause for _, cause in rejected(pool)] == [lines.CUT_OFF]
+    assert [cause for _, cause in rejected(pool)] == [sources.CUT_OFF]
     Path("c.jsonl.zst").write_bytes(zstandard.compress(PLAIN * 10_000) + b"garbage")
     ((_, cause),) = rejected(pool_of("c.jsonl.zst"))
     assert cause.startswith("the compressed file is damaged from here on")
@@ -289,7 +289,7 @@ def test_a_row_of_csv_with_too_few_fields_or_an_open_quote_is_listed(here: Path)
 
 @pytest.mark.parametrize("block", [20, 64, 1 << 20])
 def test_what_is_odd_in_a_table_of_text_is_listed(here: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr(lines, "BLOCK", block)
+    monkeypatch.setattr(sources, "BLOCK", block)
     long = "x" * 200
     Path("raw.csv").write_text(
         f'instruction,output\na,{long}\nb,"{long}"\n{long[:60]},{long[:60]}\n'
@@ -506,7 +506,7 @@ def test_a_line_over_max_line_is_listed_and_never_held_in_memory(here: Path) -> 
 
 
 def test_a_file_that_changes_while_it_is_read_stops_the_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "BLOCK", 1 << 12)
+    monkeypatch.setattr(sources, "BLOCK", 1 << 12)
     with Path("raw.jsonl").open("wb") as file:
         file.write(PLAIN * 3000)
 
@@ -528,7 +528,7 @@ def test_rows_do_not_depend_on_the_size_of_blocks(here: Path, monkeypatch: pytes
     Path("a.jsonl").write_bytes(b"\n" + PLAIN + b'{"bad"\n' + PLAIN.rstrip())
     Path("b.json").write_text(json.dumps([*ROWS, 3, "x"], indent=1))
     expected = pool_of("a.jsonl", "b.json")
-    monkeypatch.setattr(lines, "BLOCK", block)
+    monkeypatch.setattr(sources, "BLOCK", block)
     other = read_pool(["a.jsonl", "b.json"], Path("other"))
     assert (other.path / "rows.parquet").read_bytes() == (expected.path / "rows.parquet").read_bytes()
     assert list(other.rejected()) == list(expected.rejected())

@@ -13,8 +13,9 @@ import zstandard
 
 import curate
 from curate.errors import StoppedError, UsageError
-from curate.formats import lines, sources, writing
-from curate.formats.lines import joined_lines, read_lines
+from curate.formats import sources, tables, writing
+from curate.formats.lines import joined_lines
+from curate.formats.reading import read_lines
 from curate.formats.sources import sources_of
 from curate.formats.writing import check_output, lines_at, write_lines
 from curate.pool import Pool, read_pool
@@ -97,7 +98,7 @@ def test_the_output_does_not_depend_on_the_size_of_blocks(
     pl.DataFrame(ROWS * 50).write_csv("raw.csv")
     expected = kept(name)
     assert expected.count(b"\n") == 200
-    for module in (lines, sources, writing):
+    for module in (sources, tables, writing):
         monkeypatch.setattr(module, "BLOCK", 1000)
     assert kept(name, work_dir="other", fresh=True) == expected
 

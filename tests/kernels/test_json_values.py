@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.formats import lines
-from curate.formats.lines import Lines, read_lines
+from curate.formats import sources
+from curate.formats.lines import Lines
+from curate.formats.reading import read_lines
 from curate.formats.sources import sources_of
 from curate.formats.writing import texts
 from curate.kernels.json_values import DEPTH, STATE_SIZE, cut_values
@@ -132,7 +133,7 @@ def read(name: str, max_line: int = 1000) -> list[Lines]:
 def test_too_long_values_and_what_is_no_value_are_told_with_place_and_length(
     here: Path, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
-    monkeypatch.setattr(lines, "BLOCK", block)
+    monkeypatch.setattr(sources, "BLOCK", block)
     Path("a.json").write_text('[\n{"a": "' + "x" * 92 + '"},\n{"b": 2},\n3] too')
     found = read("a.json", max_line=50)
     assert [text for part in found for text in texts(part)] == [b'{"b":2}', b"3", b"too"]
