@@ -105,7 +105,7 @@ class Source:
     def unchanged(self) -> bool:
         """Whether the file still has the contents that were first seen."""
         try:
-            return _stamp(self.path) == self.stamp or _digest(self.path) == self.digest
+            return _stamp(self.path) == self.stamp or digest_of(self.path) == self.digest
         except OSError:
             return False
 
@@ -115,7 +115,7 @@ class Source:
         Its stamp is taken for it while one run lasts; later, when stamps may have been set back, it is `read_again`.
         """
         if read_again and self.path.exists():
-            unchanged = _digest(self.path) == self.digest
+            unchanged = digest_of(self.path) == self.digest
         else:
             unchanged = self.unchanged()
         if not unchanged:
@@ -194,7 +194,7 @@ def _source(name: str, path: Path, spool: Path, may_be_empty: bool) -> Source:
             head = file.read(4096)
         if not head and not may_be_empty:
             raise InputError(f"{name} is empty", "check how it was made")
-        digest = _digest(path)
+        digest = digest_of(path)
     except FileNotFoundError:
         raise InputError(f"{name} does not exist", _similar(path)) from None
     except OSError as error:
@@ -300,7 +300,8 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """xxh3-128 of a file, as 32 hex digits."""
     digest = xxhash.xxh3_128()
     block = bytearray(BLOCK)
     with path.open("rb", buffering=0) as file:
@@ -316,7 +317,7 @@ def _spooled(stream: BinaryIO, spool: Path) -> Path:
     try:
         with temporary.open("wb") as file:
             shutil.copyfileobj(stream, file, BLOCK)
-        return temporary.replace(spool / f"stdin-{_digest(temporary)}")
+        return temporary.replace(spool / f"stdin-{digest_of(temporary)}")
     finally:
         temporary.unlink(missing_ok=True)
 

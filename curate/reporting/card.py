@@ -5,10 +5,9 @@
 
 from pathlib import Path
 
-import xxhash
 import yaml
 
-from curate.formats.sources import BLOCK
+from curate.formats.sources import digest_of
 from curate.ledger import RunDirectory
 from curate.pool import Pool
 from curate.whole import whole_file
@@ -57,7 +56,7 @@ Licence of the sources: not recorded in the files; state it here before you publ
 
 ## How to make it again
 
-Seed {facts["seed"]}, pool `{facts["pool"]}`, output xxh3-128 `{_digest(output)}`.
+Seed {facts["seed"]}, pool `{facts["pool"]}`, output xxh3-128 `{digest_of(output)}`.
 The recipe, every default spelled out:
 
 ```yaml
@@ -69,11 +68,3 @@ The recipe, every default spelled out:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("`", "'").replace("\n", " ")
-
-
-def _digest(path: Path) -> str:
-    digest = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
