@@ -23,7 +23,7 @@ from pathlib import Path
 from curate.judging.rubrics import Mode, load_rubric
 from curate.judging.scoring import request_for
 from curate.models import Request, Turn, ask, forget_model
-from curate.models.server import FIRST_WINDOW, body_of
+from curate.models.server import LARGEST_WINDOW, body_of
 from curate.working import Working
 
 SAMPLE = Path(__file__).parent.parent / "data" / "sample.jsonl"
@@ -155,7 +155,7 @@ def over_http(model: str, rows: int, work: Path) -> None:
     async def bare(asked: list[Request]) -> float:
         import aiohttp
 
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=FIRST_WINDOW)) as session:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=LARGEST_WINDOW)) as session:
 
             async def one(request: Request) -> None:
                 async with session.post(f"{url}/chat/completions", json=body_of(request, name)) as answer:
