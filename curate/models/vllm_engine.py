@@ -4,14 +4,19 @@ Requests join the running batch as they come; what they have in common at the st
 """
 
 import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from curate.errors import UsageError
 from curate.models.in_process import check_name, likeliest, rendered
+from curate.models.likelihood import Passage
 from curate.models.requests import Failure, Reply, Request
 
 QUEUED = 512
 """Requests the engine holds at most: twice its largest batch, so that it never waits for the next."""
+
+AT_ONCE = 128
+"""Passages whose probabilities are read between two moments in which a person can stop it."""
 
 ON_CPU = {"enforce_eager": True, "dtype": "float32"}  # most CPUs emulate bfloat16, many times slower
 CPU_CACHE_GB = "2"
@@ -41,8 +46,8 @@ class VllmModel:
             raise UsageError(f"vLLM can't load {name}: {error}", "name a folder, or OWNER/NAME on the hub") from None
         self.name = name
         self._engine = self._llm.llm_engine
-        self._tokenizer = self._llm.get_tokenizer()
-        self._longest = self._llm.model_config.max_model_len
+        self.tokenizer = self._llm.get_tokenizer()
+        self.longest = int(self._llm.model_config.max_model_len)
         self._asked: dict[str, tuple[int, Request]] = {}
         self._failed: list[tuple[int, Reply | Failure]] = []
 
@@ -53,10 +58,10 @@ class VllmModel:
 
     def submit(self, tag: int, request: Request) -> None:
         """Give the engine a request; one that is too long for the model fails at once."""
-        text = rendered(self._tokenizer, request)
-        tokens = self._tokenizer(text, add_special_tokens=not self._tokenizer.chat_template)["input_ids"]
-        if len(tokens) + request.max_tokens > self._longest:
-            cause = f"{len(tokens):,} tokens and {request.max_tokens} to answer are over the model's {self._longest:,}"
+        text = rendered(self.tokenizer, request)
+        tokens = self.tokenizer(text, add_special_tokens=not self.tokenizer.chat_template)["input_ids"]
+        if len(tokens) + request.max_tokens > self.longest:
+            cause = f"{len(tokens):,} tokens and {request.max_tokens} to answer are over the model's {self.longest:,}"
             self._failed.append((tag, Failure(cause)))
             return
         self._asked[str(tag)] = (tag, request)
@@ -71,6 +76,20 @@ class VllmModel:
                     tag, request = self._asked.pop(output.request_id)
                     answers.append((tag, _reply(output, request)))
         return answers
+
+    def losses(self, passages: Sequence[Passage]) -> Iterator[tuple[int, list[float]]]:
+        """For each passage its position and the mean loss of each span, in nats a token."""
+        from vllm import SamplingParams
+
+        sampling = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
+        for start in range(0, len(passages), AT_ONCE):
+            part = passages[start : start + AT_ONCE]
+            asked = [{"prompt_token_ids": passage.tokens} for passage in part]
+            outputs = self._llm.generate(asked, sampling, use_tqdm=False)
+            for k, (passage, output) in enumerate(zip(part, outputs, strict=True)):
+                pairs = zip(passage.tokens, output.prompt_logprobs, strict=True)
+                told = [-place[token].logprob if place else 0.0 for token, place in pairs]
+                yield start + k, [sum(told[a:b]) / (b - a) for a, b in passage.spans]
 
     def close(self) -> None:
         """End the engine's process."""
