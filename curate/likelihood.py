@@ -19,7 +19,6 @@ from typing import Any, Literal, NamedTuple
 import polars as pl
 from jinja2 import TemplateError
 
-from curate.errors import StoppedError
 from curate.models import Request, Turn, identity_of
 from curate.models.in_process import rendered
 from curate.models.likelihood import LikelihoodModel, Passage, open_likelihood_model
@@ -91,7 +90,7 @@ class Framed(NamedTuple):
 def likelihoods(batches: Iterator[pl.DataFrame], model: str, alone: Alone, working: Working) -> Iterator[pl.DataFrame]:
     """Frames of `Likelihood` lines for rows with READS, as batches of passages are read.
 
-    Ends early once a person asked to stop. Raises StoppedError for a spent budget.
+    Ends early once a person asked to stop, or the budget is spent.
     """
     opened = open_likelihood_model(model)
     identity = identity_of(model)
@@ -116,10 +115,8 @@ def likelihoods(batches: Iterator[pl.DataFrame], model: str, alone: Alone, worki
                 here = [losses.pop(k) for k in range(first[row], first[row] + len(made.after) + len(made.alone))]
                 found = judged(row, made, here[: len(made.after)], here[len(made.after) :])
                 yield pl.DataFrame([found], schema=SCHEMA, orient="row")
-            if working.stop.is_set():
+            if working.stop.is_set() or working.spending.spent:
                 return
-            if working.spending.spent:
-                raise StoppedError(working.spending.spent, "allow more and run the same command again")
 
 
 def frame(messages: Sequence[Mapping[str, Any]], model: LikelihoodModel, alone: Alone) -> Framed | str:

@@ -10,11 +10,13 @@ from typing import Any, Literal, Self
 
 import polars as pl
 
+from curate.errors import StoppedError
 from curate.likelihood import MAKES, READS, SCHEMA, Alone, likelihoods
 from curate.models import identity_of
 from curate.models.likelihood import WAYS, check_likelihood_model, open_likelihood_model
 from curate.pool import Pool
 from curate.protocol import fitted, keep_if, threshold
+from curate.spending import Spending
 
 LINES, SECONDS, PROBED = 64, 0.5, 16
 
@@ -69,8 +71,9 @@ class Ifd:
         if not probe:
             return [line]
         open_likelihood_model(self.model)  # what that takes is not the rate
+        trying = replace(self.pool.working, spending=Spending())
         began = time.monotonic()
-        read = sum(map(len, likelihoods(iter([rows.head(PROBED)]), self.model, self.alone, self.pool.working)))
+        read = sum(map(len, likelihoods(iter([rows.head(PROBED)]), self.model, self.alone, trying)))
         seconds = (time.monotonic() - began) * total / max(read, 1)
         return [line, f"about {seconds / 60:,.0f} min at the rate of {read} of them"]
 
@@ -84,6 +87,8 @@ class Ifd:
                 waiting, since = [], time.monotonic()
         if waiting:
             yield pl.concat(waiting)
+        if spent := self.pool.working.spending.spent:
+            raise StoppedError(spent, "allow more and run the same command again: what was read is kept")
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         what = f"{self.ratio} ratio"

@@ -88,15 +88,15 @@ def test_the_losses_are_those_of_the_model_itself(
     talk = {"messages": [{"role": role, "content": content} for role, content in TALK]}
     measured = found([*ROWS, talk], f"{kind}:{small_model}", tmp_path, alone)
     for k, (prompt, response) in enumerate(ROWS):
-        after, alone, tokens = losses_directly(network, [("user", prompt)], response, alone)
+        after, without, tokens = losses_directly(network, [("user", prompt)], response, alone)
         assert measured[k]["tokens"] == tokens and measured[k]["turns"] == 1
         assert measured[k]["loss"] == pytest.approx(after, abs=1e-3)
-        assert measured[k]["loss_alone"] == pytest.approx(alone, abs=1e-3)
-        assert measured[k]["loss_ratio"] == pytest.approx(after / alone, abs=1e-3)
-        assert measured[k]["perplexity_ratio"] == pytest.approx(math.exp(after - alone), abs=1e-3)
-        assert measured[k]["gain"] == pytest.approx((alone - after) * tokens, abs=1e-3 * tokens)
+        assert measured[k]["loss_alone"] == pytest.approx(without, abs=1e-3)
+        assert measured[k]["loss_ratio"] == pytest.approx(after / without, abs=1e-3)
+        assert measured[k]["perplexity_ratio"] == pytest.approx(math.exp(after - without), abs=1e-3)
+        assert measured[k]["gain"] == pytest.approx((without - after) * tokens, abs=1e-3 * tokens)
     turns = [losses_directly(network, TALK[:k], TALK[k][1], alone) for k in (1, 3)]
-    ratios = [after / alone for after, alone, _ in turns]
+    ratios = [after / without for after, without, _ in turns]
     row = measured[len(ROWS)]
     assert row["turns"] == 2 and row["tokens"] == sum(tokens for _, _, tokens in turns)
     assert row["loss_ratio"] == pytest.approx(sum(ratios) / 2, abs=1e-3)
