@@ -58,6 +58,11 @@ class Measures:
         return hasattr(self.filter, "stream")
 
     @property
+    def asks_model(self) -> bool:
+        """Whether a model reads rows, to measure them or to decide."""
+        return self.streams or bool(trait(self.filter, "asks_model"))
+
+    @property
     def measures(self) -> bool:
         """Whether the filter measures at all."""
         return self.streams or hasattr(self.filter, "measure")

@@ -52,6 +52,8 @@ class Filter(Protocol):
     reads: Any = ("response",)
     makes: ClassVar[tuple[str, ...]]
     """For `stream`: the names of the measures."""
+    asks_model: Any = False
+    """Whether a model reads rows in `decide`: then a dry run leaves the step out, as it does any that streams."""
 
     def prepare(self, pool: Pool) -> Self:
         """A copy with its `fitted()` fields filled, seen from the whole pool."""
@@ -70,7 +72,7 @@ class Filter(Protocol):
 
 
 def trait(filter: Any, name: str) -> Any:
-    """The filter's `version`, `per_row` or `reads`, or the protocol's default where it says nothing."""
+    """The filter's `version`, `per_row`, `reads` ..., or the protocol's default where it says nothing."""
     return getattr(filter, name, getattr(Filter, name))
 
 
