@@ -184,8 +184,8 @@ def execute(run: RunDirectory, pool: Pool, recipe: Recipe, ask_models: bool = Tr
         missing = [reference for reference in step.columns().values() if owner_of(reference) in left_out]
         if missing or (measures.asks_model and not ask_models):
             left_out.add(step.name)
-            told = measures.estimate(alive, probe=False) or [f"a model would read {alive.sum():,} rows"]
-            why = f"needs {missing[0]}" if missing else "; ".join(told)
+            why = f"needs {missing[0]}" if missing else "; ".join(measures.estimate(alive, probe=False))
+            why = why or f"a model would read {alive.sum():,} rows"
             working.notice(f"{step.name}: left out of the dry run ({why})")
             continue
         measured[step.name] = measures
