@@ -18,7 +18,7 @@ import xxhash
 
 from curate.errors import StoppedError
 from curate.pool import Pool
-from curate.protocol import Filter, filter_faults, for_measuring, measured_by, trait
+from curate.protocol import Filter, filter_faults, for_measuring, frame_fault, measured_by, trait
 from curate.recipe import Step, measures_of, prepared
 from curate.whole import remove_abandoned, whole, whole_and_new
 from curate.working import Working
@@ -140,16 +140,9 @@ class Measures:
         for rows in self.pool.batches(trait(filter, "reads"), start, start + RANGE):
             with filter_faults(self.step.filter_name, f"on rows {rows['row'][0]} to {rows['row'][-1]}"):
                 measured = filter.measure(rows)
-            broken = ""
-            if not isinstance(measured, pl.DataFrame):
-                broken = f"{type(measured).__name__} for {len(rows)} rows"
-            elif len(measured) != len(rows):
-                broken = f"{len(measured)} lines for {len(rows)} rows"
-            elif "row" in measured.columns and not measured["row"].equals(rows["row"]):
-                broken = "the rows in another order"
-            if broken:
+            if broken := frame_fault(measured, rows["row"]):
                 raise StoppedError(
-                    f"{self.step.filter_name}.measure gave {broken}",
+                    f"{self.step.filter_name}.measure {broken}",
                     "it must give a DataFrame with one line per line, in the same order",
                 )
             frames.append(measured.drop("row", strict=False))

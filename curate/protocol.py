@@ -176,6 +176,17 @@ def filter_faults(filter: str, where: str = "") -> Iterator[None]:
         ) from error
 
 
+def frame_fault(given: Any, rows: pl.Series) -> str:
+    """What is wrong with what a filter gave for `rows`: one line for each is right, in their order; "": nothing is."""
+    if not isinstance(given, pl.DataFrame):
+        return f"gave {type(given).__name__}, a DataFrame was expected"
+    if len(given) != len(rows):
+        return f"gave {len(given)} lines for {len(rows)} rows"
+    if "row" in given.columns and not given["row"].equals(rows):
+        return "gave the rows in another order"
+    return ""
+
+
 def check_bounds(name: str, low: float | None, high: float | None) -> None:
     """Raises ValueError where no value of `name` could lie between `low` and `high`."""
     if low is not None and high is not None and low > high:

@@ -28,7 +28,7 @@ from curate.losses import losses
 from curate.measuring import Measures, column_values, is_from_model, owner_of
 from curate.memory import forget_peak, peak_megabytes
 from curate.pool import Pool
-from curate.protocol import DECISION, VERDICT, filter_faults, trait
+from curate.protocol import DECISION, VERDICT, filter_faults, frame_fault, trait
 from curate.recipe import Recipe, Step, rebuild_recipe
 from curate.registry import load_plugins
 
@@ -285,19 +285,9 @@ def decide(step: Step, measures: Measures, alive: Mask, measured: dict[str, Meas
 
 def _checked(decided: Any, rows: pl.Series, step: Step) -> pl.DataFrame:
     """What a filter decided on `rows`, as DECISION's types. Raises StoppedError where it breaks the protocol."""
-    broken = ""
+    broken = frame_fault(decided, rows) or _columns_fault(decided)
     found = pl.DataFrame()
-    if not isinstance(decided, pl.DataFrame):
-        broken = f"gave {type(decided).__name__}, a DataFrame was expected"
-    elif len(decided) != len(rows):
-        broken = f"gave {len(decided)} lines for {len(rows)} rows"
-    elif "row" in decided.columns and not decided["row"].equals(rows):
-        broken = "gave the rows in another order"
-    elif "verdict" not in decided.columns or decided["verdict"].null_count():
-        broken = "gave no verdict on some row"
-    elif unknown := set(decided.columns) - {*DECISION, "row"}:
-        broken = f"gave the unknown column {sorted(unknown)[0]}; known: {', '.join(DECISION)}"
-    else:
+    if not broken:
         try:
             kinds: Any = {name: kind for name, kind in DECISION.items() if name in decided.columns}
             found = decided.drop("row", strict=False).cast(kinds)
@@ -309,6 +299,14 @@ def _checked(decided: Any, rows: pl.Series, step: Step) -> pl.DataFrame:
     if broken:
         raise StoppedError(f"{step.filter_name}.decide {broken}", "the rules are in docs/protocol.md")
     return found
+
+
+def _columns_fault(decided: pl.DataFrame) -> str:
+    if "verdict" not in decided.columns or decided["verdict"].null_count():
+        return "gave no verdict on some row"
+    if unknown := set(decided.columns) - {*DECISION, "row"}:
+        return f"gave the unknown column {sorted(unknown)[0]}; known: {', '.join(DECISION)}"
+    return ""
 
 
 def _rivals_not_kept(decided: pl.DataFrame, rows: pl.Series) -> list[str]:

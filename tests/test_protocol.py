@@ -156,7 +156,7 @@ def test_fitted_fields_are_filled_from_the_whole_pool_and_the_fingerprint_keys_t
     ("fault", "message"),
     [
         ("def measure(self, rows): return rows[:1].select(x=1)", "faulty.measure gave 1 lines for 3 rows"),
-        ("def measure(self, rows): return [1, 2, 3]", "faulty.measure gave list for 3 rows"),
+        ("def measure(self, rows): return [1, 2, 3]", "faulty.measure gave list, a DataFrame was expected"),
         ("def measure(self, rows): return 1 / 0", "filter faulty failed on rows 0 to 2: ZeroDivisionError: division by zero (plugged.py:13)"),  # noqa: E501
         ("def measure(self, rows): return rows.select('x')", "filter faulty failed on rows 0 to 2: ColumnNotFoundError"),  # noqa: E501
         ("def measure(self, rows): return rows.reverse()", "faulty.measure gave the rows in another order"),
