@@ -47,19 +47,12 @@ class Example:
 class StepFacts:
     """What one step did.
 
-    `alone`: rows that no other step drops; `shared`: rows that another step drops as well, in the order of steps
+    `summary`: that of the step, as `run.json` has it; `alone`: rows that no other step drops; `shared`: rows that another step drops as well, in the order of steps
     (itself: all it drops, the dead ones too); `bins`: start, end, rows kept and rows dropped, of the measure;
     `threshold`: where it lies; `curve`: threshold and the rows that it would leave; `reasons`: and rows.
     """
 
-    name: str
-    filter: str
-    reached: int
-    dropped: int
-    unscored: int
-    seconds: float
-    memory: float
-    notes: list[str]
+    summary: dict[str, Any]
     alone: int
     shared: list[int]
     bins: list[tuple[float, float, int, int]]
@@ -124,14 +117,7 @@ def _step(
     chance = gone.filter(pl.Series(np.argsort(np.argsort(shuffled_rank(gone["row"].to_numpy(), seed))) < SHOWN))
     reasons = gone.group_by(kind_of("reason")).len().sort("len", "reason", descending=[True, False]).head(SHOWN)
     return StepFacts(
-        name=summary["step"],
-        filter=summary["filter"],
-        reached=summary["reached"],
-        dropped=summary["dropped"],
-        unscored=summary["unscored"],
-        seconds=summary["seconds"],
-        memory=summary["memory"],
-        notes=summary["notes"],
+        summary=summary,
         alone=int((dropped_by[mine] == np.uint64(1 << bit)).sum()),
         shared=[int((dropped_by[mine] & np.uint64(1 << other) != 0).sum()) for other in range(steps)],
         bins=_bins(stayed["value"], gone["value"]),

@@ -21,21 +21,19 @@ HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u20
 """Characters that show nothing, or turn what follows round."""
 
 
-def write_report(run: RunDirectory, pool: Pool) -> Path:
-    """Write the report of a finished run beside its ledger; returns where."""
+def write_report(run: RunDirectory, pool: Pool) -> None:
+    """Write the report of a finished run beside its ledger."""
     found = facts_of(run, pool)
     page = render(
         "page.html.j2",
         facts=found,
-        drawn={step.name: list(_charts_of(step)) for step in found.steps},
+        drawn={step.summary["step"]: list(_charts_of(step)) for step in found.steps},
         shares=[(s, charts.before_and_after(s.groups, s.before, s.after)) for s in found.shares],
         most_shared=max((max(step.shared) for step in found.steps), default=0),
         funnel=_funnel(found),
     )
-    path = run.path / NAME
-    with whole_file(path) as file:
+    with whole_file(run.path / NAME) as file:
         file.write(page.encode())
-    return path
 
 
 def render(template: str, **values: Any) -> str:
@@ -59,12 +57,13 @@ def number(value: Any) -> str:
     return f"{int(value):,}" if float(value).is_integer() else f"{value:,.4g}"
 
 
-def _charts_of(step: Any) -> Iterator[tuple[str, str, list[str], list[tuple[Any, ...]]]]:
+def _charts_of(step: StepFacts) -> Iterator[tuple[str, str, list[str], list[tuple[Any, ...]]]]:
     """Title, drawing, and the numbers behind it with their headings, of each chart of a step."""
+    name = step.summary["step"]
     if step.bins:
-        what = f"Rows by what {step.name} measured"
+        what = f"Rows by what {name} measured"
         rows = [(number(a), number(b), number(kept), number(gone)) for a, b, kept, gone in step.bins if kept or gone]
-        yield what, charts.histogram(step.bins, step.threshold, step.name), ["from", "to", "kept", "dropped"], rows
+        yield what, charts.histogram(step.bins, step.threshold, name), ["from", "to", "kept", "dropped"], rows
     if step.curve:
         curve = [(number(at), number(left)) for at, left in step.curve]
         yield (
@@ -78,5 +77,5 @@ def _charts_of(step: Any) -> Iterator[tuple[str, str, list[str], list[tuple[Any,
 def _funnel(found: ReportFacts) -> list[tuple[str, int, float, StepFacts | None]]:
     """What was left after each step, and as a share of all rows."""
     rows = max(found.summary["rows_in"], 1)
-    left = [(step.name, step.reached - step.dropped, step) for step in found.steps]
+    left = [(step.summary["step"], step.summary["reached"] - step.summary["dropped"], step) for step in found.steps]
     return [(name, n, n / rows, step) for name, n, step in [("read", found.summary["rows_in"], None), *left]]

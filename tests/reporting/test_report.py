@@ -39,9 +39,9 @@ ROWS = [
 def test_it_tells_what_each_step_drops_alone_and_with_others(filtered: Filtered) -> None:
     result = filtered(ROWS, *BASIC)
     length, turns, exact = facts_of(result.run, result.pool).steps
-    assert (length.reached, length.dropped, length.alone, length.shared) == (6, 2, 1, [2, 1, 0])
-    assert (turns.reached, turns.dropped, turns.alone, turns.shared) == (4, 1, 1, [1, 2, 0])
-    assert (exact.reached, exact.dropped, exact.alone, exact.shared) == (3, 1, 1, [0, 0, 1])
+    assert (length.summary["reached"], length.summary["dropped"], length.alone, length.shared) == (6, 2, 1, [2, 1, 0])
+    assert (turns.summary["reached"], turns.summary["dropped"], turns.alone, turns.shared) == (4, 1, 1, [1, 2, 0])
+    assert (exact.summary["reached"], exact.summary["dropped"], exact.alone, exact.shared) == (3, 1, 1, [0, 0, 1])
     assert length.reasons == [("response has N characters, fewer than N", 2)]
     assert exact.random[0].rival == "raw.jsonl:1"
     assert {sign for sign, _ in exact.random[0].diff} == {" "}
