@@ -92,19 +92,24 @@ def convert(
 
 
 class _Conversion:
-    """Lines of the target shape, and what was counted the first time they were given."""
+    """Lines of the target shape, and what was counted when they were given last."""
 
     def __init__(self, sources: list[Source], to: str, options: ReadOptions, redact: bool, working: Working) -> None:
         self.sources, self.to, self.options, self.redact, self.working = sources, to, options, redact, working
+        self._count_anew()
+
+    def _count_anew(self) -> None:
         self.records = self.rows = self.failed = self.left_out = self.clashed = self.redacted = 0
         self.first = ""
-        self._counted = False
 
     def lines(self, rejected: IO[bytes]) -> Iterator[Lines]:
-        """The converted rows, block by block; a table is written in two passes, and only the first is counted.
+        """The converted rows, block by block; a table is written in two passes, each of which counts anew.
 
         Raises InputError at the end if there were none.
         """
+        self._count_anew()
+        rejected.seek(0)
+        rejected.truncate()
         left = self.options.limit
         for source in self.sources:
             for block in read_lines(source, self.options.max_line):
@@ -113,19 +118,17 @@ class _Conversion:
                     block = block.head(left)
                     left -= len(block) + len(block.unread)
                 done, unread = self._convert(block)
-                if not self._counted:
-                    self.records += len(block) + len(block.unread)
-                    self.rows += len(done)
-                    self.failed += len(unread)
-                    for record in unread:
-                        self.first = self.first or f"{source.name}:{record.line}  {record.cause}"
-                        place = {"source": source.name, "line": record.line, "cause": record.cause}
-                        rejected.write(orjson.dumps(place) + b"\n")
+                self.records += len(block) + len(block.unread)
+                self.rows += len(done)
+                self.failed += len(unread)
+                for record in unread:
+                    self.first = self.first or f"{source.name}:{record.line}  {record.cause}"
+                    place = {"source": source.name, "line": record.line, "cause": record.cause}
+                    rejected.write(orjson.dumps(place) + b"\n")
                 if done:
                     yield joined_lines(done, np.zeros(len(done), dtype=np.int64))
                 if left == 0:
                     break
-        self._counted = True
         if not self.rows:
             raise InputError(
                 f"none of the {self.records:,} records can become {self.to}"
@@ -140,13 +143,12 @@ class _Conversion:
             try:
                 for row in read_record(parse(text), self.options.reading):
                     record = record_of(row, self.to)
-                    clash = any(record[name] is not value for name, value in row.meta.items())
-                    self.clashed += clash and not self._counted
+                    self.clashed += any(record[name] is not value for name, value in row.meta.items())
                     if self.redact:
                         record, count = redacted(record)
-                        self.redacted += 0 if self._counted else count
+                        self.redacted += count
                     done.append(to_json(record).encode())
-                    self.left_out += row.rejected is not None and self.to != "preference" and not self._counted
+                    self.left_out += row.rejected is not None and self.to != "preference"
             except UnreadableRecord as error:
                 unread.append(Unread(line, str(error)))
         return done, sorted(unread, key=lambda record: record.line)
