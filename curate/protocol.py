@@ -18,7 +18,7 @@ class Shouting:
 
 import dataclasses
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol, Self, cast, runtime_checkable
 
@@ -231,6 +231,15 @@ def within(
 def keep_if(stays: pl.Expr) -> pl.Expr:
     """The verdict on rows: `keep` where `stays` holds, else `drop`."""
     return pl.when(stays).then(pl.lit("keep")).otherwise(pl.lit("drop")).cast(VERDICT)
+
+
+def said_where(
+    rows: pl.DataFrame, may: pl.Expr, say: Callable[[pl.DataFrame], Iterable[str | None]]
+) -> pl.Series:
+    """What `say`, code that is slow, says of each row for which `may`, an expression that is quick, holds; else null."""
+    at = rows.select(may.arg_true()).to_series()
+    nothing = pl.Series([None], dtype=pl.String).new_from_index(0, len(rows))
+    return nothing.scatter(at, pl.Series(say(rows[at]), dtype=pl.String))
 
 
 def unless_found(measures: pl.DataFrame, found: pl.Expr | str) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from itertools import islice, pairwise
 import polars as pl
 
 from curate.pool import Pool
-from curate.protocol import unless_found
+from curate.protocol import said_where, unless_found
 
 MAY_COMPUTE = r"[0-9)] ?[-+*/×÷x^] ?[-$(]*[0-9.][^=\n]*= ?[-$(]*[0-9.]|[0-9] ?= ?[-$(]*[0-9][^=\n]*[-+*/×÷x^]"
 FENCED = r"(?s)```.*?(?:```|$)"
@@ -49,17 +49,17 @@ class Arithmetic:
     reads = ("prompt", "response")
 
     def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
-        response = rows["response"].fill_null("")
-        may = response.str.contains("=", literal=True).arg_true()
-        may = may.filter(response.gather(may).str.contains(MAY_COMPUTE))
-        prose = response.gather(may).str.replace_all(FENCED, " ")
-        pairs = zip(prose, rows["prompt"].gather(may), strict=True)
-        said = pl.Series([_first_wrong(text, prompt) for text, prompt in pairs], dtype=pl.String)
-        nothing = pl.Series("wrong", [None], dtype=pl.String).new_from_index(0, len(rows))
-        return nothing.scatter(may, said).to_frame()
+        response = pl.col("response")
+        equation = pl.when(response.str.contains("=", literal=True)).then(response)
+        return said_where(rows, equation.str.contains(MAY_COMPUTE), _said).alias("wrong").to_frame()
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         return unless_found(measures, "wrong")
+
+
+def _said(rows: pl.DataFrame) -> list[str | None]:
+    prose = rows["response"].str.replace_all(FENCED, " ")
+    return [_first_wrong(text, prompt) for text, prompt in zip(prose, rows["prompt"], strict=True)]
 
 
 def _first_wrong(text: str, prompt: str) -> str | None:

@@ -4,13 +4,14 @@
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import polars as pl
 
 from curate.personal import MAY_HOLD, personal
 from curate.pool import Pool
-from curate.protocol import unless_found
+from curate.protocol import said_where, unless_found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,16 +27,14 @@ class Pii:
     """What is looked for."""
 
     def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
-        told = []
-        for side in self.reads:
-            text = rows[side].fill_null("")
-            may = text.str.contains(MAY_HOLD).arg_true()
-            said = pl.Series([self._first(held, side) for held in text.gather(may)], dtype=pl.String)
-            told.append(pl.Series([None], dtype=pl.String).new_from_index(0, len(rows)).scatter(may, said))
-        return pl.DataFrame({"pii": told[0].zip_with(told[0].is_not_null(), told[1])})
+        said = [said_where(rows, pl.col(side).str.contains(MAY_HOLD), partial(self._said, side)) for side in self.reads]
+        return pl.select(pii=pl.coalesce(said))
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         return unless_found(measures, "pii")
+
+    def _said(self, side: str, held: pl.DataFrame) -> list[str | None]:
+        return [self._first(text, side) for text in held[side]]
 
     def _first(self, text: str, side: str) -> str | None:
         for kind, start, end in personal(text, self.kinds):

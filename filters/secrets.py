@@ -6,13 +6,13 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 
 import polars as pl
 
 from curate.pool import Pool
-from curate.protocol import unless_found
+from curate.protocol import said_where, unless_found
 
 DETECTORS = {
     "aws": "AWSKeyDetector",
@@ -77,17 +77,15 @@ class Secrets:
     reads = ("prompt", "response")
 
     def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
-        told = []
-        for side in self.reads:
-            text = rows[side].fill_null("")
-            may = text.str.contains(CANDIDATE).arg_true()
-            said = [_first(candidates, side) for candidates in text.gather(may).str.extract_all(CANDIDATE)]
-            nothing = pl.Series([None], dtype=pl.String).new_from_index(0, len(rows))
-            told.append(nothing.scatter(may, pl.Series(said, dtype=pl.String)))
-        return pl.DataFrame({"secret": told[0].zip_with(told[0].is_not_null(), told[1])})
+        said = [said_where(rows, pl.col(side).str.contains(CANDIDATE), partial(_said, side)) for side in self.reads]
+        return pl.select(secret=pl.coalesce(said))
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         return unless_found(measures, "secret")
+
+
+def _said(side: str, held: pl.DataFrame) -> list[str | None]:
+    return [_first(candidates, side) for candidates in held[side].str.extract_all(CANDIDATE)]
 
 
 def _first(candidates: Iterable[str], side: str) -> str | None:
