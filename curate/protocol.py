@@ -233,10 +233,8 @@ def keep_if(stays: pl.Expr) -> pl.Expr:
     return pl.when(stays).then(pl.lit("keep")).otherwise(pl.lit("drop")).cast(VERDICT)
 
 
-def said_where(
-    rows: pl.DataFrame, may: pl.Expr, say: Callable[[pl.DataFrame], Iterable[str | None]]
-) -> pl.Series:
-    """What `say`, code that is slow, says of each row for which `may`, an expression that is quick, holds; else null."""
+def said_where(rows: pl.DataFrame, may: pl.Expr, say: Callable[[pl.DataFrame], Iterable[str | None]]) -> pl.Series:
+    """What `say`, which is slow, says of each row for which `may`, which is quick, holds; null of all others."""
     at = rows.select(may.arg_true()).to_series()
     nothing = pl.Series([None], dtype=pl.String).new_from_index(0, len(rows))
     return nothing.scatter(at, pl.Series(say(rows[at]), dtype=pl.String))

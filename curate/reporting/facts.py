@@ -47,9 +47,10 @@ class Example:
 class StepFacts:
     """What one step did.
 
-    `summary`: that of the step, as `run.json` has it; `alone`: rows that no other step drops; `shared`: rows that another step drops as well, in the order of steps
-    (itself: all it drops, the dead ones too); `bins`: start, end, rows kept and rows dropped, of the measure;
-    `threshold`: where it lies; `curve`: threshold and the rows that it would leave; `reasons`: and rows.
+    `summary`: as `run.json` has it; `alone`: rows that no other step drops; `shared`: rows that another step drops as
+    well, in the order of steps (itself: all it drops, the dead ones too); `bins`: start, end, rows kept and rows
+    dropped, of the measure; `threshold`: where it lies; `curve`: threshold and the rows that it would leave;
+    `reasons`: and rows.
     """
 
     summary: dict[str, Any]
