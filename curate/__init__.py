@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from curate.deduplicating import Duplicates, near_duplicates
     from curate.filtering import Result, filter
+    from curate.splitting import Split, split
 
 _HOMES = {
     "Duplicates": "deduplicating",
     "Result": "filtering",
+    "Split": "splitting",
     "filter": "filtering",
     "near_duplicates": "deduplicating",
+    "split": "splitting",
 }
-__all__ = ["Duplicates", "Result", "filter", "near_duplicates"]
+__all__ = ["Duplicates", "Result", "Split", "filter", "near_duplicates", "split"]
 __version__ = "0.1.0"
 
 # In a checkout filters/, prompts/ and data/ lie beside this package; a wheel carries them inside it.

@@ -50,6 +50,7 @@ class Found:
 
     `rival` i64[n]: the row that each goes for, -1: it stays; `similarity` f64[n] to it; `needed` f64[n]: from where the
     two are the same. `candidates` pairs were compared, `verified` were alike; `largest`: rows of the largest cluster.
+    `cluster` i64[n]: one row for each that is linked to it by verified pairs, through others or not.
     """
 
     rival: Rows
@@ -58,6 +59,7 @@ class Found:
     candidates: int
     verified: int
     largest: int
+    cluster: Rows
 
 
 def texts_of(rows: pl.DataFrame, columns: Sequence[str] = ("prompt", "response")) -> pl.Series:
@@ -166,7 +168,9 @@ def find(
     rivals, values, bars = np.full(n, -1, dtype=np.int64), np.zeros(n), np.zeros(n)
     rivals[marked[gone]] = marked[rival[gone]]
     values[marked[gone]], bars[marked[gone]] = similarity[gone], needed[gone]
-    return Found(rivals, values, bars, candidates, verified, int(np.diff(starts).max(initial=0)))
+    cluster = np.arange(n, dtype=np.int64)
+    cluster[marked[order]] = marked[order[parent]]
+    return Found(rivals, values, bars, candidates, verified, int(np.diff(starts).max(initial=0)), cluster)
 
 
 def _bands(

@@ -27,7 +27,8 @@ from curate.registry import built_in_filters, load_filter
 
 Unscored = Literal["keep", "drop", "fail"]
 Side = Literal["chosen", "rejected"]
-STEP_OPTIONS = ("as", "unscored", "side")
+STEP_OPTIONS = ("as", "unscored", "side", "optional")
+"""`optional`: a step that asks a model is left out where none is named."""
 RESERVED = ("restore", "meta", "row")
 """No step is called so: the ledger and the names of columns give them another meaning."""
 
@@ -130,6 +131,7 @@ def load_recipe(
     if against:
         _add_test_rows(written, against, plugins)
     _apply_settings(written, settings)
+    written = [step for step in written if not _left_out(step, plugins)]
     _apply_keep(written, keep, file.stem, plugins)
     for step in written:
         fields = parameters(load_filter(step.filter, plugins))
@@ -218,6 +220,12 @@ def _add_judge(written: list[Written], model: str, plugins: dict[str, type] | No
         step.values["model"] = model
     if not judges:
         _insert(written, Written("judge", {"model": model}, {"as": "judge"}), plugins)
+
+
+def _left_out(step: Written, plugins: dict[str, type] | None) -> bool:
+    """Whether a step is optional and asks a model that nobody named."""
+    asks = "model" in parameters(load_filter(step.filter, plugins))
+    return bool(step.options.get("optional")) and asks and not step.values.get("model")
 
 
 def _add_test_rows(written: list[Written], files: Sequence[str], plugins: dict[str, type] | None) -> None:

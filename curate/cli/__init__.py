@@ -14,6 +14,7 @@ COMMANDS = (
     "judge",
     "judge calibrate",
     "judge distill",
+    "split",
     "why",
     "restore",
     "runs",
