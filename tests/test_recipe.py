@@ -22,7 +22,7 @@ ROWS = [
     ("text", "message", "remedy"),
     [
         ("steps: [lenght]", "no filter is called lenght", "did you mean length? Known: "),
-        ("steps: [zzz]", "no filter is called zzz", "exact-dup, judge, keep-top"),
+        ("steps: [zzz]", "no filter is called zzz", "judge, keep-top"),
         ("steps: [{length: {min_char: 2}}]", "length has no parameter min_char", "did you mean min_chars? Known: max_chars, max_tokens, min_chars, min_tokens, of"),  # noqa: E501
         ("steps: [{length: {1: 2}}]", "length has no parameter 1", "known: max_chars"),
         ("steps: [{length: {min_chars: two}}]", "length.min_chars is 'two', a whole number was expected", "`curate filters show length` explains its parameters"),  # noqa: E501
