@@ -94,6 +94,7 @@ def filter(
     judge: str | None = None,
     against: Sequence[Input] = (),
     exclude: Sequence[Input] = (),
+    target: Sequence[Input] = (),
     format: str | None = None,
     map: Mapping[str, str] | None = None,
     max_line: int | None = None,
@@ -114,7 +115,7 @@ def filter(
     out, work = Path(output), Path(work_dir)
     working = replace(working or Working(), fresh=fresh)
     extra = [Path(file) for file in plugins]
-    found = _recipe(recipe, set, keep, judge, against, exclude, seed, extra)
+    found = _recipe(recipe, set, keep, judge, against, exclude, target, seed, extra)
     options = read_options(format, map, max_line, limit)
     compared = found.compared_files()
     check_output(out, [*files, *compared])
@@ -157,6 +158,7 @@ def dry_run(
     judge: str | None = None,
     against: Sequence[Input] = (),
     exclude: Sequence[Input] = (),
+    target: Sequence[Input] = (),
     format: str | None = None,
     map: Mapping[str, str] | None = None,
     max_line: int | None = None,
@@ -168,7 +170,7 @@ def dry_run(
     """As `filter`, over at most 10,000 seeded rows, in a folder that is gone when the `with` block ends."""
     working = working or Working()
     extra = [Path(file) for file in plugins]
-    found = _recipe(recipe, set, keep, judge, against, exclude, seed, extra)
+    found = _recipe(recipe, set, keep, judge, against, exclude, target, seed, extra)
     options = replace(read_options(format, map, max_line, limit), sample=DRY_RUN_ROWS, seed=seed)
     with tempfile.TemporaryDirectory(prefix="curate-") as folder, disk_faults(Path(folder)):
         work = Path(folder)
@@ -195,13 +197,22 @@ def _recipe(
     judge: str | None,
     against: Sequence[Input],
     exclude: Sequence[Input],
+    target: Sequence[Input],
     seed: int,
     plugins: Sequence[Path],
 ) -> Recipe:
-    tests, had = ([str(file) for file in files] for files in (against, exclude))
+    tests, had, wanted = ([str(file) for file in files] for files in (against, exclude, target))
     found = load_plugins(plugins)
     return load_recipe(
-        str(name), settings=settings, keep=keep, judge=judge, against=tests, exclude=had, seed=seed, plugins=found
+        str(name),
+        settings=settings,
+        keep=keep,
+        judge=judge,
+        against=tests,
+        exclude=had,
+        target=wanted,
+        seed=seed,
+        plugins=found,
     )
 
 

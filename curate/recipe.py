@@ -73,8 +73,8 @@ class Recipe:
         return {"name": self.name, "steps": [step.as_dict() for step in self.steps]}
 
     def compared_files(self) -> list[str]:
-        """The files that steps compare with, by their parameters `against` and `exclude`."""
-        named = ("against", "exclude")
+        """The files that steps compare with, by their parameters `against`, `exclude` and `target`."""
+        named = ("against", "exclude", "target")
         return [file for step in self.steps for name in named for file in getattr(step.filter, name, ())]
 
     def versions(self) -> dict[str, int]:
@@ -110,11 +110,12 @@ def load_recipe(
     judge: str | None = None,
     against: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    target: Sequence[str] = (),
     seed: int = 0,
     plugins: dict[str, type] | None = None,
 ) -> Recipe:
-    """The recipe of a built-in name or a YAML file, with `--judge`, `--set`, `--keep`, `--against`, `--exclude` and
-    `--seed` applied.
+    """The recipe of a built-in name or a YAML file, with `--judge`, `--set`, `--keep`, `--against`, `--exclude`,
+    `--target` and `--seed` applied.
 
     Raises UsageError, with the known names, for anything that is not as it should be.
     """
@@ -134,15 +135,10 @@ def load_recipe(
     written = [step for step in written if not _left_out(step, plugins)]
     _apply_keep(written, keep, file.stem, plugins)
     for step in written:
-        fields = parameters(load_filter(step.filter, plugins))
-        if "seed" in fields:
+        if "seed" in parameters(load_filter(step.filter, plugins)):
             step.values.setdefault("seed", seed)
-        if exclude and "exclude" in fields:
-            step.values["exclude"] = [*step.values.get("exclude", ()), *exclude]
-    if exclude and not any("exclude" in parameters(load_filter(step.filter, plugins)) for step in written):
-        known = [*built_in_filters(), *(plugins or {})]
-        able = [n for n in known if "exclude" in parameters(load_filter(n, plugins))]
-        raise UsageError(f"no step of {name} can take --exclude", f"filters that can: {', '.join(able)}")
+    _add_files(written, "exclude", exclude, name, plugins)
+    _add_files(written, "target", target, name, plugins)
     return _recipe(text, written, file.stem, plugins)
 
 
@@ -236,6 +232,21 @@ def _add_test_rows(written: list[Written], files: Sequence[str], plugins: dict[s
     if not steps:
         own = Written("decontaminate", {"against": [*files]}, {"as": "decontaminate"})
         _insert(written, own, plugins, before=("judge",))
+
+
+def _add_files(
+    written: list[Written], option: str, files: Sequence[str], name: str, plugins: dict[str, type] | None
+) -> None:
+    """Give the files of an option to every step with a parameter of its name. Raises UsageError where there is none."""
+    if not files:
+        return
+    steps = [step for step in written if option in parameters(load_filter(step.filter, plugins))]
+    for step in steps:
+        step.values[option] = [*step.values.get(option, ()), *files]
+    if not steps:
+        known = [*built_in_filters(), *(plugins or {})]
+        able = [n for n in known if option in parameters(load_filter(n, plugins))]
+        raise UsageError(f"no step of {name} can take --{option}", f"filters that can: {', '.join(able)}")
 
 
 def _insert(written: list[Written], own: Written, plugins: dict[str, type] | None, before: Sequence[str] = ()) -> None:

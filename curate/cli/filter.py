@@ -25,6 +25,7 @@ from curate.cli.options import (
 )
 @click.option("--against", multiple=True, metavar="FILE", help="Test rows that must not leak: rows that hold one go.")
 @click.option("--exclude", multiple=True, metavar="FILE", help="Rows one already has: what repeats them is dropped.")
+@click.option("--target", multiple=True, metavar="FILE", help="Examples of what is wanted, for recipes like targeted.")
 @click.option("--dry-run", is_flag=True, help="Try the recipe on 10,000 seeded rows; write nothing.")
 @click.option("--fresh", is_flag=True, help="Measure and decide anew, whatever earlier runs left.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON on stdout.")
@@ -38,6 +39,7 @@ def command(
     judge: str | None,
     against: tuple[str, ...],
     exclude: tuple[str, ...],
+    target: tuple[str, ...],
     dry_run: bool,
     fresh: bool,
     as_json: bool,
@@ -67,6 +69,7 @@ def command(
         "judge": judge,
         "against": against,
         "exclude": exclude,
+        "target": target,
         "format": reading["format_"],
         "map": dict(reading["map_"]),
         "max_line": reading["max_line"],

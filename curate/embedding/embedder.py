@@ -1,7 +1,8 @@
 """What an embedder is, and the one string that names it everywhere.
 
 `default`, `static:minishlab/potion-multilingual-128M`, `static:st:intfloat/multilingual-e5-small`,
-`st:intfloat/multilingual-e5-small`, `default:FILE` (one that was saved). docs/embedding.md says which suits what.
+`st:intfloat/multilingual-e5-small`, `lm:Qwen/Qwen3-0.6B`, `default:FILE` (one that was saved).
+docs/embedding.md says which suits what.
 """
 
 from collections.abc import Sequence
@@ -71,9 +72,13 @@ def embedder(name: str, pool: Pool | None = None, of: Of = "both", *, work_dir: 
 
         home = work_dir or (pool.work_dir if pool else Path(".curate"))
         return Sentences(name) if kind == "st" else Static(name, home)
+    if kind == "lm" and which:
+        from curate.embedding.hidden_states import HiddenStates
+
+        return HiddenStates(name)
     raise UsageError(
         f"no embedder is called {name}",
-        "known: default, default:FILE, static:NAME_OR_PATH, static:st:NAME_OR_PATH, st:NAME_OR_PATH",
+        "known: default, default:FILE, static:NAME_OR_PATH, static:st:NAME_OR_PATH, st:NAME_OR_PATH, lm:NAME_OR_PATH",
     )
 
 
