@@ -19,6 +19,7 @@ import orjson
 import polars as pl
 import xxhash
 
+from curate.code_alike import Functions, codes_of, functions_in
 from curate.duplicates import normalised
 from curate.errors import InputError
 from curate.formats.reading import read_lines
@@ -67,11 +68,15 @@ class Sides:
     at: Places
     until: Places
     bounds: npt.NDArray[np.int64]
+    functions: Functions
     texts: list[str] | None = None
 
     @classmethod
-    def of(cls, rows: list[str], fields: list[str], texts: list[str]) -> "Sides":
-        """The sides of the rows of one file, without its template, and without what a side says again."""
+    def of(cls, rows: list[str], fields: list[str], texts: list[str], codes: Sequence[str] = ()) -> "Sides":
+        """The sides of the rows of one file, without its template, and without what a side says again.
+
+        `codes`: the Python code of each side, "" where there is none.
+        """
         grams, at, until, counts = grams_of(pl.Series(texts, dtype=pl.String))
         _, row = np.unique(rows, return_inverse=True)
         where = pl.DataFrame({"gram": grams, "row": np.repeat(row, counts)})
@@ -81,7 +86,8 @@ class Sides:
         kept = ~np.isin(grams, common.to_numpy()) & ~again.to_series().to_numpy()
         own = own[kept]
         bounds = np.searchsorted(own, np.arange(len(texts) + 1)).astype(np.int64)
-        return cls(rows, fields, grams[kept], at[kept], until[kept], bounds, texts)
+        functions = [(k, labels) for k, code in enumerate(codes) if code for labels in functions_in(code)]
+        return cls(rows, fields, grams[kept], at[kept], until[kept], bounds, Functions.of(functions), texts)
 
     @classmethod
     def all(cls, parts: Sequence["Sides"]) -> "Sides":
@@ -96,6 +102,7 @@ class Sides:
             np.concatenate([part.at for part in parts]),
             np.concatenate([part.until for part in parts]),
             np.concatenate([*bounds, starts[-1:]]),
+            Functions.all([part.functions for part in parts], [len(part) for part in parts]),
             texts,
         )
 
@@ -108,7 +115,8 @@ class Sides:
         own = np.repeat(kept, np.diff(self.bounds))
         rows, fields = ([text for text, k in zip(of, kept, strict=True) if k] for of in (self.rows, self.fields))
         bounds = np.concatenate(([0], np.cumsum(np.diff(self.bounds)[kept])))
-        return Sides(rows, fields, self.grams[own], self.at[own], self.until[own], bounds)
+        functions = self.functions.of_sides(kept)
+        return Sides(rows, fields, self.grams[own], self.at[own], self.until[own], bounds, functions)
 
     @cached_property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -134,7 +142,16 @@ class Sides:
         hashes = self.grams.view(np.uint8).reshape(-1, 8)[:, : int(ngrams.BITS) // 8]
         names = np.array([f"{row}\t{field}" for row, field in zip(self.rows, self.fields, strict=True)])
         at, until = self.at.astype(np.uint16), (self.until - self.at).astype(np.uint8)
-        np.savez_compressed(file, hashes=hashes, at=at, lengths=until, counts=np.diff(self.bounds), names=names)
+        arrays: dict[str, Any] = {
+            "hashes": hashes,
+            "at": at,
+            "lengths": until,
+            "counts": np.diff(self.bounds),
+            "names": names,
+        }
+        functions = self.functions
+        arrays |= {"labels": functions.labels, "sizes": np.diff(functions.bounds), "sides": functions.side}
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
     @classmethod
     def open(cls, file: Path) -> "Sides":
@@ -146,7 +163,9 @@ class Sides:
             names = [str(name).split("\t") for name in saved["names"]]
             bounds = np.concatenate(([0], np.cumsum(saved["counts"], dtype=np.int64)))
             rows, fields = [name[0] for name in names], [name[1] for name in names]
-            return cls(rows, fields, hashes.view(np.uint64).ravel(), at, at + saved["lengths"], bounds)
+            sizes = np.concatenate(([0], np.cumsum(saved["sizes"], dtype=np.int64)))
+            functions = Functions(saved["labels"], sizes, saved["sides"])
+            return cls(rows, fields, hashes.view(np.uint64).ravel(), at, at + saved["lengths"], bounds, functions)
 
 
 def grams_of(texts: pl.Series) -> tuple[Grams, Places, Places, npt.NDArray[np.int64]]:
@@ -267,7 +286,7 @@ def _humaneval() -> dict[str, Any]:
 
 def sides_of(source: Source, working: Working) -> Sides:
     """The sides of the rows of a file. Raises InputError where none has a text that could be found."""
-    rows, fields, texts, unread = [], [], [], 0
+    rows, fields, texts, codes, unread = [], [], [], [], 0
     for lines in read_lines(source):
         unread += len(lines.unread)
         for k, line in enumerate(lines.numbers.tolist()):
@@ -276,18 +295,19 @@ def sides_of(source: Source, working: Working) -> Sides:
             except orjson.JSONDecodeError:
                 unread += 1
                 continue
-            for field, text in texts_in(record):
-                rows.append(f"{source.name}:{line}")
-                fields.append(field)
-                texts.append(text)
+            sides = list(texts_in(record))
+            rows += [f"{source.name}:{line}"] * len(sides)
+            fields += [field for field, _ in sides]
+            texts += [text for _, text in sides]
+            codes += codes_of([text for _, text in sides])
     if unread:
         working.notice(f"{source.name}: {unread:,} records could not be read, and are not looked for")
-    sides = Sides.of(rows, fields, texts)
-    if not len(sides.grams):
+    found = Sides.of(rows, fields, texts, codes)
+    if not len(found.grams):
         raise InputError(
             f"{source.name} has no text of 5 words or more to look for", "is it a file of test rows, one a line?"
         )
-    return sides
+    return found
 
 
 def texts_in(record: Any, name: str = "text") -> Iterator[tuple[str, str]]:

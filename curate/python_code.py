@@ -8,6 +8,8 @@ import ast
 import gc
 import re
 import textwrap
+import threading
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +36,9 @@ TOO_DEEP = re.compile(
 _DEEPER = ("(", "[", "{", ".", "-", "+", "~", "**", "not", "await", "lambda")
 """Without 150 of these no expression is deep, and the search, which takes as long as parsing, is spared."""
 
+
+_WARNINGS = threading.Lock()
+"""Held while warnings are turned off, which holds for the whole process."""
 
 _GENERATED = re.compile(
     r"(?i)^[ \t]*(?:#|\"\"\").{0,80}\b"
@@ -126,7 +131,9 @@ def parsed(code: str) -> ast.Module | str:
     if sum(map(code.count, _DEEPER)) >= 150 and TOO_DEEP.search(code):
         return "the code is nested too deep"
     try:
-        return ast.parse(code)
+        with _WARNINGS, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the parser has to say of escapes
+            return ast.parse(code)
     except SyntaxError as error:
         if (older := _older(code)) != code and isinstance(tree := parsed(older), ast.Module):
             return tree

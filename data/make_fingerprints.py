@@ -10,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 
+from curate.code_alike import codes_of
 from curate.contamination import BUILT_IN, Sides, texts_in
 
 FIELDS = {
@@ -21,15 +22,15 @@ FIELDS = {
 
 def sides_of(benchmark: str, file: Path) -> Sides:
     """The sides of one benchmark, named `humaneval:12`."""
-    rows, fields, texts = [], [], []
+    rows, fields, texts, codes = [], [], [], []
     for line, record in enumerate(map(json.loads, file.read_text().splitlines())):
         number = str(record.get("task_id", line)).rpartition("/")[2]
-        for field, text in texts_in(record):
-            if field in FIELDS[benchmark]:
-                rows.append(f"{benchmark}:{number}")
-                fields.append(field)
-                texts.append(text)
-    return Sides.of(rows, fields, texts)
+        sides = [(field, text) for field, text in texts_in(record) if field in FIELDS[benchmark]]
+        rows += [f"{benchmark}:{number}"] * len(sides)
+        fields += [field for field, _ in sides]
+        texts += [text for _, text in sides]
+        codes += codes_of([text for _, text in sides])
+    return Sides.of(rows, fields, texts, codes)
 
 
 def main(files: list[str], output: Path) -> None:

@@ -4,7 +4,6 @@
 """
 
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -64,9 +63,7 @@ class EducationalCode:
     def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
         response = rows["response"].fill_null("")
         may = response.str.contains(_MAY_BE_PYTHON).arg_true()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what the parser has to say of escapes
-            said = list(_measured(response.gather(may), rows["prompt"].gather(may)))
+        said = list(_measured(response.gather(may), rows["prompt"].gather(may)))
         found = pl.DataFrame(said, schema=_KINDS, orient="row").with_columns(may.alias("at"))
         lines = pl.DataFrame({"at": range(len(rows))}, schema={"at": may.dtype})
         return lines.join(found, on="at", how="left", maintain_order="left").drop("at")

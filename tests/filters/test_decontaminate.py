@@ -153,6 +153,67 @@ def test_rows_without_text_and_threads_and_order_change_nothing(exam: Path, filt
     assert sorted(filtered(rows, OWN).kept["prompt"]) == sorted(first.kept["prompt"])
 
 
+SOLUTION = '''
+def busiest_hours(visits: list[int], limit: int = 3) -> list[int]:
+    """The hours with most visits, busiest first."""
+    counts = {}
+    for hour in visits:
+        counts[hour] = counts.get(hour, 0) + 1
+    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    return [hour for hour, number in ranked[:limit] if number > 1]
+'''
+RENAMED = """
+def top(values, n=3):
+    seen = {}
+    for value in values:  # count them
+        seen[value] = seen.get(value, 0) + 1
+    order = sorted(seen.items(), key=lambda item: (-item[1], item[0]))
+    return [value for value, times in order[:n] if times > 1]
+"""
+OTHER = """
+def median(values):
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    if len(ordered) % 2 == 1:
+        return ordered[middle]
+    return (ordered[middle - 1] + ordered[middle]) / 2
+"""
+
+
+def test_a_function_under_other_names_is_found_by_its_form(here: Path, reasons: Any, filtered: Any) -> None:
+    head, _, body = SOLUTION.partition("    counts")  # as HumanEval has them: a prompt, and a body apart
+    write_rows(here / "exam.jsonl", [{"task": "t", "prompt": head, "canonical_solution": "    counts" + body}])
+    edited = RENAMED.replace("n=3", "n=5").replace("> 1]", ">= 2]")
+    rows = [(f"Write {k}", f"```python\n{code}```") for k, code in enumerate((RENAMED, edited, OTHER))]
+    rows += [("?", RENAMED), ("?", "def f(x:\n  broken")]
+    of = "% one of exam.jsonl:1 (canonical_solution)"
+    said = reasons(rows, OWN)
+    assert said[0] == said[3] == f"the response has a function that is by 100 {of}"
+    assert said[1] and said[1].startswith("the response has a function that is by 9") and said[1].endswith(of)
+    assert said[2] is said[4] is None
+    strict = {"decontaminate": {"against": ["exam.jsonl"], "benchmarks": [], "code": 1.0}}
+    assert [row is None for row in reasons(rows, strict)] == [False, True, True, False, True]
+    off = {"decontaminate": {"against": ["exam.jsonl"], "benchmarks": [], "functions": False}}
+    assert reasons(rows, off) == [None] * 5
+    with pytest.raises(UsageError, match=r"code must lie between 0\.8 and 1"):
+        filtered(rows, {"decontaminate": {"code": 0.5}})
+
+
+def test_paraphrases_are_found_by_an_embedder_with_both_texts_shown(exam: Path, filtered: Any) -> None:
+    paraphrase = " ".join(sorted(QUESTION.split()))  # no run of words is the same, the words are
+    rows = [CLEAN, (paraphrase, "?"), ("What is a river?", "Water that flows.")] * 3
+    assert filtered(rows, OWN).summary.kept == 9
+    by_meaning = {"decontaminate": {"against": ["exam.jsonl"], "benchmarks": [], "embedder": "default", "cosine": 0.8}}
+    result = filtered(None, by_meaning)
+    assert result.dropped["row"].to_list() == [1, 4, 7]
+    assert result.dropped["reason"][0].startswith("the prompt is in meaning by ")
+    assert result.dropped["rival"][0] == "exam.jsonl:1"
+    evidence = json.loads(result.ledger.filter(row=1)["evidence"][0])
+    assert (evidence["own"], evidence["text"]) == (paraphrase, QUESTION)
+    with pytest.raises(UsageError, match="no texts to embed"):
+        filtered(None, {"decontaminate": {"embedder": "default", "benchmarks": ["mbpp"]}})
+
+
 # The built-in benchmarks
 
 
@@ -164,6 +225,8 @@ def test_the_fingerprints_are_what_the_script_makes(real_data: Path, tmp_path: P
     assert (made.rows, made.fields) == (shipped.rows, shipped.fields)
     for name in ("grams", "at", "until", "bounds"):
         assert np.array_equal(getattr(made, name), getattr(shipped, name))
+    for name in ("labels", "bounds", "side"):
+        assert np.array_equal(getattr(made.functions, name), getattr(shipped.functions, name))
     assert len({row for row in shipped.rows if row.startswith("humaneval:")}) == 164
 
 
