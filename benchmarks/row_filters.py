@@ -104,7 +104,6 @@ def _per_row(recipe: Path, corpus: Path, rows: int) -> float:
     code = f"""
 import sys, time
 from pathlib import Path
-from curate.filtering import read_options
 from curate.measuring import Measures
 from curate.pool import read_pool
 from curate.recipe import load_recipe

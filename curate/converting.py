@@ -12,14 +12,14 @@ from typing import IO
 import numpy as np
 import orjson
 
+from curate.disk import disk_faults
 from curate.errors import InputError, UsageError
-from curate.filtering import disk_faults, read_options
 from curate.formats.lines import Lines, Unread, joined_lines
 from curate.formats.reading import read_lines
 from curate.formats.sources import Source, sources_of
 from curate.formats.writing import check_output, texts, write_lines
 from curate.personal import redacted
-from curate.pool import ReadOptions
+from curate.pool import ReadOptions, read_options
 from curate.records import UnreadableRecord, parse, to_json
 from curate.rendering import TARGETS, record_of
 from curate.shapes import read_record

@@ -4,10 +4,7 @@
 >>> result.summary.kept, result.dropped["reason"][0]
 """
 
-import errno
 import os
-import re
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,18 +16,18 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from curate.errors import CurateError, NothingKeptError, StoppedError
-from curate.formats.sources import COMPRESSIONS, sources_of
+from curate.disk import bytes_free, bytes_shown, disk_faults
+from curate.errors import NothingKeptError
+from curate.formats.sources import COMPRESSIONS
 from curate.formats.writing import check_output
 from curate.ledger import Mask, RunDirectory, drops, kept_rows, read_ledger
 from curate.outputs import write_outputs
-from curate.pool import Pool, ReadOptions, make_work_dir, read_pool
+from curate.pool import Pool, check_inputs, make_work_dir, read_options, read_pool
 from curate.recipe import Recipe, check_measures, load_recipe
 from curate.registry import load_plugins
 from curate.reporting.card import write_card
 from curate.reporting.report import write_report
 from curate.run import Summary, execute, open_run, summarise
-from curate.shapes import Reading
 from curate.working import Working
 
 if TYPE_CHECKING:
@@ -183,13 +180,6 @@ def dry_run(
             yield Result(summarise(run, pool, steps, Path(), time.monotonic() - began), run, pool)
 
 
-def check_inputs(files: Sequence[Input], work: Path) -> None:
-    """Refuse what is no file before anything is written. Raises InputError or UsageError."""
-    wrong = [file for file in files if str(file) != "-" and not Path(file).is_file() and not Path(file).is_fifo()]
-    if wrong or not files:
-        sources_of(wrong, work / "pools")  # says what is wrong with them
-
-
 def _recipe(
     name: Input,
     settings: Sequence[str],
@@ -216,14 +206,6 @@ def _recipe(
     )
 
 
-def read_options(
-    format: str | None, map: Mapping[str, str] | None, max_line: int | None, limit: int | None
-) -> ReadOptions:
-    """What `--format`, `--map`, `--max-line` and `--limit` ask for."""
-    options = ReadOptions(Reading(format, tuple(sorted((map or {}).items()))), limit=limit)
-    return options if max_line is None else replace(options, max_line=max_line)
-
-
 def _say_what_was_found(pool: Pool, working: Working) -> None:
     """Tell the shapes that were detected, and what could not be read."""
     for source, facts in zip(pool.sources, pool.facts["sources"], strict=True):
@@ -241,41 +223,9 @@ def _say_what_was_found(pool: Pool, working: Working) -> None:
 def _state_disk(files: Sequence[Input], out: Path, work: Path, working: Working) -> None:
     there = [Path(file) for file in files if Path(file).is_file()]
     size = sum(path.stat().st_size * (4 if path.suffix in COMPRESSIONS else 1) for path in there)
-    need, free = int(size * 2.2), min(_disk_free(work), _disk_free(out.absolute().parent))
+    need, free = int(size * 2.2), min(bytes_free(work), bytes_free(out.absolute().parent))
     if need > 100_000_000 or need > free:
         short = "; that may not be enough" if need > free else ""
-        working.notice(f"disk: needs up to {_size(need)} in {work} and beside {out}, {_size(free)} are free{short}")
-
-
-def _size(count: int) -> str:
-    """A number of bytes for people."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
-
-
-@contextmanager
-def disk_faults(*places: Path) -> Iterator[None]:
-    """Turn what the file system says into a sentence with the next step; `places`: where files are written."""
-    try:
-        yield
-    except CurateError:
-        raise
-    except (OSError, pl.exceptions.PolarsError) as error:
-        told = re.search(r"\(os error (\d+)\)", str(error))  # how Polars says it
-        if told is None and not isinstance(error, OSError):
-            raise
-        number = int(told[1]) if told else getattr(error, "errno", None)
-        again = "run the same command again: what was finished is kept"
-        if number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
-            fullest = min(places, key=_disk_free)
-            left = _size(_disk_free(fullest))
-            raise StoppedError(f"the disk is full: {left} are left in {fullest}", f"make room, then {again}") from error
-        file = getattr(error, "filename", None)
-        said = os.strerror(number) if number else str(error)
-        raise StoppedError(f"{file}: {said}" if file else said, f"mend that, then {again}") from error
-
-
-def _disk_free(path: Path) -> int:
-    """Bytes free where `path` is or will be."""
-    while not path.exists():
-        path = path.parent
-    return shutil.disk_usage(path).free
+        working.notice(
+            f"disk: needs up to {bytes_shown(need)} in {work} and beside {out}, {bytes_shown(free)} are free{short}"
+        )

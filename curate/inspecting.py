@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from curate.disk import disk_faults
 from curate.duplicate_share import duplicate_share
-from curate.filtering import check_inputs, disk_faults, read_options
 from curate.languages import CODE
 from curate.ledger import kind_of
 from curate.measuring import Measures
-from curate.pool import Pool, make_work_dir, read_pool
+from curate.pool import Pool, check_inputs, make_work_dir, read_options, read_pool
 from curate.recipe import Step, load_recipe, step_of
 from curate.run import decide
 from curate.seeded import shuffled_rank

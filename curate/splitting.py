@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from curate.disk import disk_faults
 from curate.duplicates import THRESHOLD, check_similarity
 from curate.embedding import embedder as embedder_of
 from curate.errors import StoppedError, UsageError
 from curate.families import families
-from curate.filtering import check_inputs, disk_faults, read_options
 from curate.formats.sources import digest_of
 from curate.formats.writing import check_output, write_lines
 from curate.outputs import selected
-from curate.pool import make_work_dir, read_pool
+from curate.pool import check_inputs, make_work_dir, read_options, read_pool
 from curate.seeded import shuffled_rank
 from curate.whole import whole_file
 from curate.working import Working

@@ -29,7 +29,7 @@ def command(
     from pathlib import Path
 
     from curate.cli.console import Screen
-    from curate.filtering import disk_faults
+    from curate.disk import disk_faults
     from curate.ledger import find_run
     from curate.restoring import restore
 

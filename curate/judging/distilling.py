@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from curate.disk import disk_faults
 from curate.embedding import embedded, embedder
 from curate.embedding.words import Words
 from curate.errors import StoppedError, UsageError
-from curate.filtering import disk_faults
 from curate.judging.agreement import Estimate, Values, estimates, rank_correlation
 from curate.judging.distilled import (
     ARRAYS,

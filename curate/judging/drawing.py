@@ -14,15 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from curate.disk import disk_faults
 from curate.errors import InputError, StoppedError
-from curate.filtering import check_inputs, disk_faults, read_options
 from curate.judging.agreement import Values, nearest
 from curate.judging.judging import READS, Judge, has_logprobs, judged
 from curate.judging.labelling import Label, labels_file, read_labels, rows_of, values_of
 from curate.judging.rows import texts_of
 from curate.judging.rubrics import Mode, Rubric, load_rubric
 from curate.measuring import Measures
-from curate.pool import Pool, make_work_dir, read_pool
+from curate.pool import Pool, check_inputs, make_work_dir, read_options, read_pool
 from curate.recipe import step_of
 from curate.seeded import shuffled_rank
 from curate.working import Working

@@ -12,12 +12,11 @@ import numpy as np
 import polars as pl
 
 from curate.errors import UsageError, nearest
-from curate.filtering import check_inputs
 from curate.judging.rubrics import Language
 from curate.judging.scored import FIELD
 from curate.ledger import find_run
 from curate.measuring import Measures
-from curate.pool import Pool, read_pool
+from curate.pool import Pool, check_inputs, read_pool
 from curate.run import pool_of, recipe_of
 from curate.working import Working
 

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from curate.filtering import check_inputs, disk_faults, read_options
+from curate.disk import disk_faults
 from curate.formats.lines import Lines, joined_lines
 from curate.formats.writing import check_output, texts, write_lines
 from curate.judging.rubrics import load_rubric
 from curate.measuring import Measures
 from curate.outputs import selected, with_field
-from curate.pool import Pool, read_pool
+from curate.pool import Pool, check_inputs, read_options, read_pool
 from curate.recipe import Step, step_of
 from curate.working import Working
 

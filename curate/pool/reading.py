@@ -5,7 +5,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -61,6 +61,21 @@ class ReadOptions:
             raise UsageError("--max-line must be 1 byte or more", "leave it out for 32M")
         if self.limit is not None and self.limit < 1:
             raise UsageError("--limit must be 1 or more", "leave it out to read everything")
+
+
+def check_inputs(files: Sequence[str | os.PathLike[str]], work: Path) -> None:
+    """Refuse what is no file before anything is written. Raises InputError or UsageError."""
+    wrong = [file for file in files if str(file) != "-" and not Path(file).is_file() and not Path(file).is_fifo()]
+    if wrong or not files:
+        sources_of(wrong, work / "pools")  # says what is wrong with them
+
+
+def read_options(
+    format: str | None, map: Mapping[str, str] | None, max_line: int | None, limit: int | None
+) -> ReadOptions:
+    """What `--format`, `--map`, `--max-line` and `--limit` ask for."""
+    options = ReadOptions(Reading(format, tuple(sorted((map or {}).items()))), limit=limit)
+    return options if max_line is None else replace(options, max_line=max_line)
 
 
 def read_pool(
