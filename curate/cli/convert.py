@@ -29,12 +29,9 @@ def command(inputs: tuple[str, ...], output: str, to: str, redact: bool, work_di
             inputs,
             output,
             to,
-            format=reading["format_"],
-            map=dict(reading["map_"]),
-            max_line=reading["max_line"],
-            limit=reading["limit"],
             redact=redact,
             work_dir=work_dir,
             working=working,
+            **reading,
         )
     screen.notice(f"{done.rows:,} rows of {done.records:,} records -> {output}")

@@ -33,20 +33,15 @@ from curate.cli.options import (
 def command(
     inputs: tuple[str, ...],
     output: str,
-    recipe: str,
     settings: tuple[str, ...],
-    keep: int | None,
-    judge: str | None,
-    against: tuple[str, ...],
-    exclude: tuple[str, ...],
-    target: tuple[str, ...],
     dry_run: bool,
     fresh: bool,
     as_json: bool,
     budget: float | None,
     max_tokens: int | None,
     threads: int | None,
-    **reading: Any,
+    work_dir: str,
+    **options: Any,
 ) -> None:
     """Choose the rows worth training on, and say of every other row why it went.
 
@@ -62,28 +57,14 @@ def command(
     from curate.cli.settings import spending
 
     screen = Screen()
-    options = {
-        "recipe": recipe,
-        "set": settings,
-        "keep": keep,
-        "judge": judge,
-        "against": against,
-        "exclude": exclude,
-        "target": target,
-        "format": reading["format_"],
-        "map": dict(reading["map_"]),
-        "max_line": reading["max_line"],
-        "limit": reading["limit"],
-        "seed": reading["seed"],
-        "plugins": reading["plugins"],
-    }
     with screen.working(threads, spending(budget, max_tokens)) as working:
         tried: AbstractContextManager[filtering.Result]
         if dry_run:
-            tried = filtering.dry_run(inputs, working=working, **options)
+            tried = filtering.dry_run(inputs, set=settings, working=working, **options)
         else:
-            work_dir = reading["work_dir"]
-            done = filtering.filter(inputs, output, work_dir=work_dir, fresh=fresh, working=working, **options)
+            done = filtering.filter(
+                inputs, output, set=settings, work_dir=work_dir, fresh=fresh, working=working, **options
+            )
             tried = nullcontext(done)
         with tried as result:
             summary = result.summary
@@ -91,7 +72,7 @@ def command(
     show_steps(screen, summary)
     for line in examples:
         screen.notice(line)
-    for line in _closing_words(summary, dry_run, reading["work_dir"]):
+    for line in _closing_words(summary, dry_run, work_dir):
         screen.notice(line)
     if as_json:
         import orjson

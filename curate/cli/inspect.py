@@ -21,13 +21,10 @@ def command(inputs: tuple[str, ...], as_json: bool, seed: int, work_dir: str, **
     with screen.working() as working:
         found = inspect(
             inputs,
-            format=reading["format_"],
-            map=dict(reading["map_"]),
-            max_line=reading["max_line"],
-            limit=reading["limit"],
             seed=seed,
             work_dir=work_dir,
             working=working,
+            **reading,
         )
     if as_json:
         import dataclasses

@@ -32,7 +32,8 @@ def command(
     from curate.cli.text import safe
     from curate.judging.scored import score
 
-    names = ("language", "mode", "max_chars", "long")
+    given = {name: more.pop(name) for name in ("language", "mode", "max_chars", "long")}
+    settings = {name: value for name, value in given.items() if value is not None}
     screen = Screen()
     with screen.working(spending=spending(budget, max_tokens)) as working:
         done = score(
@@ -40,13 +41,9 @@ def command(
             output,
             model=model,
             rubric=rubric,
-            settings={name: more[name] for name in names if more[name] is not None},
-            format=more["format_"],
-            map=dict(more["map_"]),
-            max_line=more["max_line"],
-            limit=more["limit"],
-            work_dir=more["work_dir"],
+            settings=settings,
             working=working,
+            **more,
         )
     largest = max(done.histogram.values(), default=0) or 1
     for label, count in done.histogram.items():

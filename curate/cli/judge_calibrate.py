@@ -60,7 +60,8 @@ def command(
     labelling_here = labels is None and sys.stdin.isatty()
     if labels is None and not sys.stdin.isatty() and not kept.exists():
         raise UsageError("labelling needs a terminal, and there are no labels yet", "or give some: --labels FILE")
-    names = ("language", "mode", "max_chars", "long")
+    given = {name: more.pop(name) for name in ("language", "mode", "max_chars", "long")}
+    settings = {name: value for name, value in given.items() if value is not None}
     screen = Screen()
     with screen.working(spending=spending(budget, max_tokens)) as working:
         drawn = draw(
@@ -69,14 +70,10 @@ def command(
             rubric=rubric,
             rows=rows,
             labels=labels,
-            settings={name: more[name] for name in names if more[name] is not None},
-            format=more["format_"],
-            map=dict(more["map_"]),
-            max_line=more["max_line"],
-            limit=more["limit"],
+            settings=settings,
             seed=seed,
-            work_dir=more["work_dir"],
             working=working,
+            **more,
         )
     file = LabelFile(drawn.file, values_of(text))
     if labelling_here:

@@ -43,8 +43,14 @@ class Pair(click.ParamType[tuple[str, str]]):
 
 
 SHAPE_OPTIONS = [
-    click.option("--format", "format_", metavar="SHAPE", help="Read every record as this shape; else it is detected."),
-    click.option("--map", "map_", type=Pair(), multiple=True, help="Read their field as ours: --map answer=output."),
+    click.option("--format", metavar="SHAPE", help="Read every record as this shape; else it is detected."),
+    click.option(
+        "--map",
+        type=Pair(),
+        multiple=True,
+        callback=lambda _context, _option, pairs: dict(pairs),
+        help="Read their field as ours: --map answer=output.",
+    ),
     click.option("--max-line", type=Size(), help="Longest record that is read, in bytes (default 32M)."),
     click.option("--limit", type=click.IntRange(1), help="Read only the first N records."),
 ]

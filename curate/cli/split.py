@@ -33,9 +33,8 @@ def command(
     from curate.splitting import split
 
     screen = Screen()
-    options = {("format" if name == "format_" else name): value for name, value in given.items() if name != "map_"}
     with screen.working(threads) as working:
-        done = split(inputs, output, map=dict(given["map_"]), work_dir=work_dir, working=working, **options)
+        done = split(inputs, output, work_dir=work_dir, working=working, **given)
     for part, file in done.files.items():
         screen.notice(f"{part}: {done.rows[part]:,} rows -> {file}")
     screen.notice(f"{done.families:,} families, the largest of {done.largest:,} rows; how it was made: {done.card}")
