@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -22,7 +22,7 @@ from curate.formats.sources import COMPRESSIONS
 from curate.formats.writing import check_output
 from curate.ledger import Mask, RunDirectory, drops, kept_rows, read_ledger
 from curate.outputs import write_outputs
-from curate.pool import Pool, check_inputs, make_work_dir, read_options, read_pool
+from curate.pool import Pool, ReadOptions, check_inputs, make_work_dir, read_options, read_pool
 from curate.recipe import Recipe, check_measures, load_recipe
 from curate.registry import load_plugins
 from curate.reporting.card import write_card
@@ -112,8 +112,21 @@ def filter(
     out, work = Path(output), Path(work_dir)
     working = replace(working or Working(), fresh=fresh)
     extra = [Path(file) for file in plugins]
-    found = _recipe(recipe, set, keep, judge, against, exclude, target, seed, extra)
-    options = read_options(format, map, max_line, limit)
+    found, options = _asked(
+        recipe=recipe,
+        set=set,
+        keep=keep,
+        judge=judge,
+        against=against,
+        exclude=exclude,
+        target=target,
+        format=format,
+        map=map,
+        max_line=max_line,
+        limit=limit,
+        seed=seed,
+        plugins=extra,
+    )
     compared = found.compared_files()
     check_output(out, [*files, *compared])
     check_inputs(files, work)
@@ -149,6 +162,31 @@ def filter(
 def dry_run(
     inputs: Sequence[Input],
     *,
+    seed: int = 0,
+    plugins: Sequence[Input] = (),
+    working: Working | None = None,
+    **options: Any,
+) -> Iterator[Result]:
+    """As `filter`, whose `options` it takes, over at most 10,000 seeded rows; in a folder that is gone when the `with`
+    block ends.
+    """
+    working = working or Working()
+    extra = [Path(file) for file in plugins]
+    found, reading = _asked(seed=seed, plugins=extra, **options)
+    reading = replace(reading, sample=DRY_RUN_ROWS, seed=seed)
+    with tempfile.TemporaryDirectory(prefix="curate-") as folder, disk_faults(Path(folder)):
+        work = Path(folder)
+        pool = read_pool(inputs, work, reading, working=working)
+        _say_what_was_found(pool, working)
+        check_measures(found, pool)
+        began = time.monotonic()
+        with open_run(work, pool, found, seed=seed, plugins=extra) as run:
+            steps = execute(run, pool, found, ask_models=False)
+            yield Result(summarise(run, pool, steps, Path(), time.monotonic() - began), run, pool)
+
+
+def _asked(
+    *,
     recipe: Input = "default",
     set: Sequence[str] = (),
     keep: int | None = None,
@@ -160,50 +198,23 @@ def dry_run(
     map: Mapping[str, str] | None = None,
     max_line: int | None = None,
     limit: int | None = None,
-    seed: int = 0,
-    plugins: Sequence[Input] = (),
-    working: Working | None = None,
-) -> Iterator[Result]:
-    """As `filter`, over at most 10,000 seeded rows, in a folder that is gone when the `with` block ends."""
-    working = working or Working()
-    extra = [Path(file) for file in plugins]
-    found = _recipe(recipe, set, keep, judge, against, exclude, target, seed, extra)
-    options = replace(read_options(format, map, max_line, limit), sample=DRY_RUN_ROWS, seed=seed)
-    with tempfile.TemporaryDirectory(prefix="curate-") as folder, disk_faults(Path(folder)):
-        work = Path(folder)
-        pool = read_pool(inputs, work, options, working=working)
-        _say_what_was_found(pool, working)
-        check_measures(found, pool)
-        began = time.monotonic()
-        with open_run(work, pool, found, seed=seed, plugins=extra) as run:
-            steps = execute(run, pool, found, ask_models=False)
-            yield Result(summarise(run, pool, steps, Path(), time.monotonic() - began), run, pool)
-
-
-def _recipe(
-    name: Input,
-    settings: Sequence[str],
-    keep: int | None,
-    judge: str | None,
-    against: Sequence[Input],
-    exclude: Sequence[Input],
-    target: Sequence[Input],
     seed: int,
     plugins: Sequence[Path],
-) -> Recipe:
+) -> tuple[Recipe, ReadOptions]:
+    """The recipe, and how rows are read, that a call asks for."""
     tests, had, wanted = ([str(file) for file in files] for files in (against, exclude, target))
-    found = load_plugins(plugins)
-    return load_recipe(
-        str(name),
-        settings=settings,
+    found = load_recipe(
+        str(recipe),
+        settings=set,
         keep=keep,
         judge=judge,
         against=tests,
         exclude=had,
         target=wanted,
         seed=seed,
-        plugins=found,
+        plugins=load_plugins(plugins),
     )
+    return found, read_options(format, map, max_line, limit)
 
 
 def _say_what_was_found(pool: Pool, working: Working) -> None:
