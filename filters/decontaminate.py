@@ -1,7 +1,7 @@
 """Drop a row in which a test row stands, so that a benchmark measures what was learnt and not what was seen.
 
 "Check if in given list of numbers, are any two numbers closer to each other than given threshold." is dropped: `the
-prompt holds 71 % of humaneval:0 (prompt)`.
+prompt has 18 words in a row of humaneval:0 (prompt)`.
 """
 
 from collections.abc import Iterator

@@ -254,6 +254,12 @@ def test_real_test_rows_are_found_among_real_rows_and_nothing_else(real_data: Pa
         start += len(rows)
 
 
+def test_the_example_of_the_help_is_so(reasons: Any) -> None:
+    prompt = "Check if in given list of numbers, are any two numbers closer to each other than given threshold."
+    said = reasons([CLEAN, (prompt, "?")], "decontaminate")
+    assert said == [None, "the prompt has 18 words in a row of humaneval:0 (prompt)"]
+
+
 # Kernels and index against plain twins
 
 WORDS = st.text(st.sampled_from("ab1 é가나漢., "), max_size=60)
