@@ -120,15 +120,15 @@ def _decides_measure(field: dataclasses.Field[Any]) -> bool:
     return _mark(field) != "threshold" and not is_column(field)
 
 
-def numeric(measures: pl.DataFrame, by: str) -> pl.Expr:
-    """The values of the field `by` as Float64, NaN as null; `by` is the column that the recipe names in it.
+def numeric(measures: pl.DataFrame, by: str, field: str = "by") -> pl.Expr:
+    """The values of a filter's `field` as Float64, NaN as null; `by` is the column that the recipe names in it.
 
     Raises UsageError where they are not numbers.
     """
-    kind = measures.schema["by"]
+    kind = measures.schema[field]
     if not kind.is_numeric() and kind != pl.Null:
         raise UsageError(f"rows can't be ranked by {by}, whose values are not numbers", "name a column of numbers")
-    return pl.col("by").cast(pl.Float64).fill_nan(None)
+    return pl.col(field).cast(pl.Float64).fill_nan(None)
 
 
 def best_first(measures: pl.DataFrame, by: str | None, *then: str) -> pl.DataFrame:
