@@ -95,7 +95,7 @@ class Ifd:
         given = measures[f"{self.ratio}_ratio" + ("_min" if self.turns == "min" else "")]
         n = self.n if self.share is None else max(1, round(self.share * len(measures)))
         value, bar = pl.col("value"), pl.lit(self.below, dtype=pl.Float64)
-        helped = value.is_not_null() if self.below is None else value < self.below
+        helped = pl.when(value.is_not_null()).then(True if self.below is None else value < self.below)
         ranked = measures.with_columns(value=given).with_columns(
             rank=pl.when(helped).then(-value).rank("ordinal"), shown=value.round(3).cast(pl.String)
         )

@@ -92,27 +92,32 @@ class TransformersModel:
 
     def _losses(self, passages: Sequence[Passage]) -> list[list[float]]:
         torch = self._torch
-        rows = [torch.tensor(passage.tokens) for passage in passages]
+        common = _common([passage.tokens for passage in passages], min(p.spans[0][0] for p in passages) - 1)
+        rows = [torch.tensor(passage.tokens[common:]) for passage in passages]
         # filled at the end, where a causal model can't see it: so no mask is needed
         fed = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self._model.device)
         wanted = torch.zeros_like(fed, dtype=torch.bool)
         for k, passage in enumerate(passages):
             for start, stop in passage.spans:
-                wanted[k, start - 1 : stop - 1] = True
+                wanted[k, start - 1 - common : stop - 1 - common] = True
 
         def only_wanted(_: Any, hidden: tuple[Any, ...]) -> tuple[Any, ...]:
             return (hidden[0][wanted][None],)
 
-        # before the output layer, not after it: that of a prompt's tokens alone would be most of the work and memory
-        hook = self._model.get_output_embeddings().register_forward_pre_hook(only_wanted)
-        try:
-            with torch.inference_mode():
-                logits = self._model(input_ids=fed, use_cache=False).logits[0].float()
-                said = logits.gather(1, fed.roll(-1, 1)[wanted][:, None])[:, 0]
-                losses = (logits.logsumexp(-1) - said).double().tolist()
-        finally:
-            hook.remove()
-        told = iter(losses)
+        with torch.inference_mode():
+            past = None
+            if common:  # what all begin with, a chat template's first words mostly, is read once
+                begin = torch.tensor([passages[0].tokens[:common]], device=self._model.device)
+                past = self._model.base_model(input_ids=begin, use_cache=True).past_key_values
+                past.batch_repeat_interleave(len(passages))
+            # before the output layer, not after it: that of a prompt's tokens alone would be most of the memory
+            hook = self._model.get_output_embeddings().register_forward_pre_hook(only_wanted)
+            try:
+                logits = self._model(input_ids=fed, past_key_values=past, use_cache=past is not None).logits[0].float()
+            finally:
+                hook.remove()
+            said = logits.gather(1, fed.roll(-1, 1)[wanted][:, None])[:, 0]
+            told = iter((logits.logsumexp(-1) - said).double().tolist())
         return [[sum(next(told) for _ in range(a, b)) / (b - a) for a, b in passage.spans] for passage in passages]
 
     def close(self) -> None:
@@ -161,6 +166,14 @@ class TransformersModel:
         values, tokens = logits.float().log_softmax(-1).topk(many)
         texts = (self.tokenizer.decode([token]) for token in tokens.tolist())
         return likeliest(zip(texts, values.tolist(), strict=True))
+
+
+def _common(rows: Sequence[list[int]], most: int) -> int:
+    """How many tokens at the start all rows share, at most `most`; 0 where that would save nothing."""
+    if len(rows) < 2:
+        return 0
+    first, last = min(rows), max(rows)  # whatever these two share, all between them do
+    return next((k for k in range(most) if first[k] != last[k]), most)
 
 
 def _sampled(request: Request) -> tuple[Any, ...]:

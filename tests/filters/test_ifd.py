@@ -63,6 +63,16 @@ def test_a_loss_that_is_none_is_unscored_and_never_a_number(faulty: str, filtere
     assert best.kept["row"].to_list() == [0]  # what has no number never takes a place
 
 
+def test_a_row_without_an_instruction_stays_but_takes_no_place(faulty: str, filtered: Filtered) -> None:
+    rows = [{"text": "plain"}, {"instruction": "Q", "output": "fine"}, {"instruction": "", "output": "to nothing"}]
+    for below in (1.0, None):
+        assert filtered(rows, {"ifd": {"model": faulty, "below": below}}).summary.kept == 3
+    chosen = filtered(rows, {"ifd": {"model": faulty, "n": 2}})
+    assert chosen.kept["row"].to_list() == [1]
+    assert set(chosen.dropped["reason"]) == {"there is no instruction whose help could be measured"}
+    assert "only 1 rows have a ratio below the bar: all of them are kept" in chosen.summary.by_step[0].notes
+
+
 def test_a_spent_budget_stops_and_the_same_command_goes_on(faulty: str, filtered: Filtered) -> None:
     rows = [(f"Q{k}", "fine") for k in range(20)]
     with pytest.raises(StoppedError, match="--max-tokens"):
