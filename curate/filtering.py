@@ -22,7 +22,7 @@ from curate.formats.sources import COMPRESSIONS
 from curate.formats.writing import check_output
 from curate.ledger import Mask, RunDirectory, drops, kept_rows, read_ledger
 from curate.outputs import write_outputs
-from curate.pool import Pool, ReadOptions, check_inputs, make_work_dir, read_options, read_pool
+from curate.pool import Pool, ReadOptions, check_inputs, make_work_dir, read_options, read_pool, say_what_was_found
 from curate.recipe import Recipe, check_measures, load_recipe
 from curate.registry import load_plugins
 from curate.reporting.card import write_card
@@ -137,7 +137,7 @@ def filter(
     with disk_faults(work, out.absolute().parent):
         _state_disk(files, out, work, working)
         pool = read_pool(files, work, options, working=working)
-        _say_what_was_found(pool, working)
+        say_what_was_found(pool, working)
         check_measures(found, pool)
         with open_run(work, pool, found, seed=seed, fresh=fresh, plugins=extra) as run:
             facts = {**run.facts, "output": str(out.absolute())}
@@ -177,7 +177,7 @@ def dry_run(
     with tempfile.TemporaryDirectory(prefix="curate-") as folder, disk_faults(Path(folder)):
         work = Path(folder)
         pool = read_pool(inputs, work, reading, working=working)
-        _say_what_was_found(pool, working)
+        say_what_was_found(pool, working)
         check_measures(found, pool)
         began = time.monotonic()
         with open_run(work, pool, found, seed=seed, plugins=extra) as run:
@@ -215,20 +215,6 @@ def _asked(
         plugins=load_plugins(plugins),
     )
     return found, read_options(format, map, max_line, limit)
-
-
-def _say_what_was_found(pool: Pool, working: Working) -> None:
-    """Tell the shapes that were detected, and what could not be read."""
-    for source, facts in zip(pool.sources, pool.facts["sources"], strict=True):
-        shapes = ", ".join(f"{count:,} {shape}" for shape, count in sorted(facts["shapes"].items()))
-        nothing = "none could be read" if source.stamp[0] else "it is empty"
-        working.notice(f"{source.name}: {facts['rows']:,} rows ({shapes or nothing})")
-    if rejected := int(pool.facts["rejected"]):
-        first = next(pool.rejected())
-        working.notice(
-            f"{rejected:,} of {pool.records:,} records could not be read; the first is "
-            f"{first['source']}:{first['line']}  {first['cause']}"
-        )
 
 
 def _state_disk(files: Sequence[Input], out: Path, work: Path, working: Working) -> None:

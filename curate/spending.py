@@ -38,6 +38,13 @@ class Spending:
         price_in, price_out = self.prices[model]
         return (prompt_tokens * price_in + output_tokens * price_out) / 1e6
 
+    def allows(self, in_flight: int) -> bool:
+        """Whether one request more may be sent while so many are in flight, if they cost what those before did."""
+        share = (in_flight + 1) / self.answered if self.answered else 0.0
+        tokens = (self.prompt_tokens + self.output_tokens) * (1 + share)
+        within = self.max_tokens is None or tokens <= self.max_tokens or not in_flight
+        return within and (self.budget is None or self.cost * (1 + share) <= self.budget or not in_flight)
+
     @property
     def spent(self) -> str:
         """Which limit is reached, as a person reads it; empty: none."""

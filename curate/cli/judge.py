@@ -51,6 +51,8 @@ def command(
     for cause, count in done.unscored.items():
         screen.notice(f"  unscored {count:,}: {safe(cause, 100)}")
     mean = "" if done.mean is None else f", mean {done.mean:.2f}"
+    if done.rows and not done.scored:
+        screen.notice("no row was scored: another --mode (expected, text, choice) or a larger model may do better")
     screen.notice(f"scored {done.scored:,} of {done.rows:,} rows{mean} -> {done.output}")
     if max(done.histogram.values(), default=0) > 0.95 * max(done.scored, 20):
         screen.notice(

@@ -22,7 +22,7 @@ from curate.judging.labelling import Label, labels_file, read_labels, rows_of, v
 from curate.judging.rows import texts_of
 from curate.judging.rubrics import Mode, Rubric, load_rubric
 from curate.measuring import Measures
-from curate.pool import Pool, check_inputs, make_work_dir, read_options, read_pool
+from curate.pool import Pool, check_inputs, make_work_dir, read_options, read_pool, say_what_was_found
 from curate.recipe import step_of
 from curate.seeded import shuffled_rank
 from curate.working import Working
@@ -84,6 +84,7 @@ def draw(
     make_work_dir(work)
     with disk_faults(work):
         pool = read_pool(files, work, read_options(format, map, max_line, limit), working=working)
+        say_what_was_found(pool, working)
         if given is None:
             named, mask = {}, shuffled_rank(np.arange(len(pool)), seed).argsort().argsort() < rows * JUDGED_FOR_ONE
         else:
@@ -112,6 +113,8 @@ def draw(
 
 def _named(given: Sequence[Label], pool: Pool, working: Working) -> dict[str, int]:
     """The row that each label names. Raises InputError where that is none."""
+    if not given:
+        raise InputError("the file of labels has no label", 'a line is {"row": "raw.jsonl:3", "label": 4}')
     rows = rows_of(given, pool)
     astray = [label for label, row in zip(given, rows, strict=True) if row is None]
     if astray:

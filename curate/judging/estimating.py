@@ -49,10 +49,13 @@ def estimate(rows: pl.DataFrame, total: int, judge: Judge, work_dir: Path, worki
 def _timed(model: str, requests: Sequence[Request], work_dir: Path, working: Working) -> tuple[float, int]:
     """Seconds for the first requests that the cache did not know, and how many those were."""
     open_model(model)  # what that takes is not the rate
-    began, before = time.monotonic(), working.spending.answered
+    spending = working.spending
+    began, before, cached = time.monotonic(), spending.answered, spending.cached
     for _ in ask(model, islice(enumerate(requests), PROBED), work_dir, working):
         pass
-    return time.monotonic() - began, working.spending.answered - before
+    answers = spending.answered - before
+    spending.cached = cached - answers  # they will be read again, and are not from before
+    return time.monotonic() - began, answers
 
 
 def tokens(request: Request) -> float:

@@ -72,9 +72,10 @@ def has_logprobs(model: str, work_dir: Path, working: Working) -> bool:
 
     Raises StoppedError where it answers nothing at all: a passing fault must not choose the mode.
     """
-    cause = ""
+    cause, cached = "", working.spending.cached
     for request in (PROBE, replace(PROBE, top_logprobs=None)):
         for _, reply in ask(model, [(0, request)], work_dir, working):
+            working.spending.cached = cached  # it is about no row
             if isinstance(reply, Reply):
                 return bool(reply.logprobs)
             cause = reply.cause

@@ -31,7 +31,7 @@ def texts_of(row: Mapping[str, Any], pairwise: bool, most: int) -> tuple[dict[st
     that SPECIAL does not know is not covered.
     """
     if not pairwise:
-        if row["response"] is None:
+        if not (row["response"] or "").strip():
             return {}, False, "there is no response to judge"
         asked = _conversation(row["messages"], row["prompt"])
         return *_shown({"prompt": asked, "response": row["response"]}, most), ""

@@ -6,6 +6,7 @@ row is worth keeping.
 """
 
 import importlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from curate.errors import UsageError, nearest
 from curate.models import Turn
 from curate.templates import Template, load_template, template_of
 
+MOST_LABELS = 1000
 MARK = 8
 """Letters of the mark around a row."""
 
@@ -85,14 +87,18 @@ def load_rubric(name: str, language: Language = "en") -> Rubric:
     """The rubric of a built-in name or of a file. Raises UsageError, with the known names, for anything amiss."""
     known = built_in_rubrics()
     file = known.get(name, {}).get(language) or Path(name)
+    if file.is_dir():
+        raise UsageError(f"{name} is a folder", "name the rubric's file")
     if not file.is_file():
         raise UsageError(f"no rubric is called {name}", f"{nearest(name, list(known))}; or name a file")
     try:
-        template = template_of(file.read_text())
+        template = template_of(file.read_text(encoding="utf-8-sig"))
         text = template.render()
     except jinja2.UndefinedError as error:
         remedy = "a rubric holds no variables: the row and the way to answer are put around it"
         raise UsageError(f"{file}: {error}", remedy) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not UTF-8 text", "save it as UTF-8") from None
     except (ValueError, OSError, jinja2.TemplateError) as error:
         raise UsageError(f"{file} is no rubric: {error}", "see docs/judge.md for one of ten lines") from None
     facts = dict(template.facts)
@@ -129,18 +135,28 @@ def load_rubric(name: str, language: Language = "en") -> Rubric:
 def _scale(given: Any, file: Path) -> dict[str, float]:
     """Label and value of each step: `0-5`, `[1, 2, 3]`, `[bad, good]` (0 and 1) or `{bad: 0, good: 10}`."""
     if isinstance(given, str) and (found := re.fullmatch(r"(\d+)\s*-\s*(\d+)", given)):
-        given = list(range(int(found[1]), int(found[2]) + 1))
+        first, last = int(found[1]), int(found[2])
+        if not first < last <= first + MOST_LABELS - 1:
+            remedy = f"the lower number first, at most {MOST_LABELS:,} labels, as in scale: 0-5"
+            raise UsageError(f"{file}: scale {given} is none", remedy)
+        given = list(range(first, last + 1))
     if isinstance(given, list):
+        if any(isinstance(label, list | dict) for label in given):
+            raise UsageError(f"{file}: a label of scale {given!r} is no word", "as in scale: [bad, good]")
         numbers = all(isinstance(label, int | float) and not isinstance(label, bool) for label in given)
         given = {label: label if numbers else k for k, label in enumerate(given)}
-    if not isinstance(given, dict) or len(given) < 2:
-        raise UsageError(f"{file}: scale {given!r} has fewer than two labels", "as in scale: 0-5")
+    if not isinstance(given, dict):
+        raise UsageError(f"{file}: scale {given!r} is none", "as in scale: 0-5, [bad, good] or {bad: 0, good: 1}")
+    if not 2 <= len(given) <= MOST_LABELS:
+        raise UsageError(f"{file}: a scale has 2 to {MOST_LABELS:,} labels, not {len(given)}", "as in scale: 0-5")
     if any(label is None or isinstance(label, bool) for label in given):
         raise UsageError(f"{file}: YAML reads yes, no, on, off and null as no words", 'as in scale: ["no", "yes"]')
     try:
         scale = {str(label).strip(): float(value) for label, value in given.items()}
     except (TypeError, ValueError):
         raise UsageError(f"{file}: a value of scale {given!r} is no number", "as in scale: {bad: 0, good: 1}") from None
+    if not all(map(math.isfinite, scale.values())):
+        raise UsageError(f"{file}: a value of scale {given!r} is no finite number", "as in scale: {bad: 0, good: 1}")
     if "" in scale or len(set(scale.values())) < 2:
         raise UsageError(f"{file}: scale {given!r} can't tell rows apart", "as in scale: 0-5")
     return scale

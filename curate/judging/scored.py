@@ -17,9 +17,10 @@ from curate.disk import disk_faults
 from curate.formats.lines import Lines, joined_lines
 from curate.formats.writing import check_output, texts, write_lines
 from curate.judging.rubrics import load_rubric
+from curate.ledger import kind_of
 from curate.measuring import Measures
 from curate.outputs import selected, with_field
-from curate.pool import Pool, check_inputs, read_options, read_pool
+from curate.pool import Pool, check_inputs, read_options, read_pool, say_what_was_found
 from curate.recipe import Step, step_of
 from curate.working import Working
 
@@ -28,8 +29,12 @@ FIELD = "_judge"
 
 @dataclass(frozen=True)
 class Scored:
-    """How many rows were scored, and why the others were not: cause and count. `mean` is null where none was."""
+    """How many rows were scored, and why the others were not: kind of cause and count; of so many records, some of
+    which could not be read. `mean` is null where none was scored.
+    """
 
+    records: int
+    rejected: int
     rows: int
     scored: int
     mean: float | None
@@ -63,12 +68,17 @@ def score(
     step = step_of("judge", model=model, rubric=rubric, **(settings or {}))
     with disk_faults(work):
         pool = read_pool(files, work, read_options(format, map, max_line, limit), working=working)
+        say_what_was_found(pool, working)
         scores = scores_of(step, pool, working)
         write_lines(out, lambda: _with_scores(pool, scores, step))
     had = scores.filter(pl.col("problem").is_null())
-    causes = scores["problem"].drop_nulls().value_counts(sort=True)
+    causes = (
+        scores.drop_nulls("problem").group_by(kind_of("problem")).len().sort("len", "problem", descending=[True, False])
+    )
     labels = load_rubric(rubric, (settings or {}).get("language", "en")).scale
     return Scored(
+        records=pool.records,
+        rejected=int(pool.facts["rejected"]),
         rows=len(scores),
         scored=len(had),
         mean=float(np.mean(had["score"].to_numpy())) if len(had) else None,

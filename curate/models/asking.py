@@ -75,6 +75,8 @@ def _asked(
                         else:
                             todo.append((key, tag, request))
                     continue
+                if not spending.allows(len(in_flight)):
+                    break
                 opened = opened or open_model(model)
                 key, tag, request = todo.popleft()
                 waiting.setdefault(key, []).append(tag)

@@ -6,6 +6,7 @@ later; Retry-After is honoured.
 """
 
 import asyncio
+import math
 import os
 import queue
 import random
@@ -31,6 +32,9 @@ ATTEMPTS, GARBLED = 8, 3
 
 PATIENCE = 300.0
 """Seconds of failures without one good answer after which the server counts as gone."""
+
+MOST_LOGPROB = 0.01
+"""A log-probability may be a rounding error above 0, no more."""
 
 ANSWER_SECONDS = 600.0
 """How long one answer may take."""
@@ -192,6 +196,8 @@ class ServerModel:
         if status == 429 or status >= 500:
             self._shrink(sent)
             raise Refused(f"the server answers {status}: {said}", True, _seconds(headers.get("Retry-After")))
+        if status == 404 and not self.url.endswith("/v1"):
+            said = f"{said}; most servers' addresses end in /v1"
         raise Refused(f"the server refuses the request ({status}): {said}", again=False)
 
     def _shrink(self, sent: float) -> None:
@@ -227,18 +233,23 @@ def reply_of(raw: bytes, request: Request) -> Reply:
     """The reply in a server's answer. Raises Refused where it is none."""
     try:
         answer = orjson.loads(raw)
+        if len(answer["choices"]) != 1:
+            raise ValueError(f"{len(answer['choices'])} answers to one question")
         (choice,) = answer["choices"]
         text = choice["message"]["content"]
         usage = answer.get("usage") or {}
         logprobs = None
         if request.top_logprobs is not None:
             logprobs = [_likeliest(token) for token in choice["logprobs"]["content"]]
+            if text and not logprobs:
+                raise KeyError("logprobs")
         if not isinstance(text, str):
             raise TypeError(f"its content is {text!r}")
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         found = raw[:200].decode("utf-8", "replace")
-        told = "no log-probabilities" if "logprobs" in str(error) or "NoneType" in str(error) else "not an answer"
-        raise Refused(f"the server sent {told}: {found}", told == "not an answer", attempts=GARBLED) from None
+        without = "logprobs" in str(error) or "NoneType" in str(error)
+        told = "no log-probabilities" if without else f"not an answer ({error})"
+        raise Refused(f"the server sent {told}: {found}", not without, attempts=GARBLED) from None
     return Reply(
         text,
         logprobs,
@@ -251,6 +262,8 @@ def reply_of(raw: bytes, request: Request) -> Reply:
 def _likeliest(token: dict[str, Any]) -> dict[str, float]:
     """Log-probabilities of one place, the answer's own token among them even where it is none of the likeliest."""
     found = {other["token"]: float(other["logprob"]) for other in token["top_logprobs"]}
+    if max(found.values(), default=0.0) > MOST_LOGPROB:
+        raise ValueError(f"a probability of {math.exp(min(max(found.values()), 99)):.3g}")
     return {token["token"]: float(token["logprob"])} | found if token["token"] not in found else found
 
 

@@ -273,3 +273,17 @@ class _GroupWriter:
             self._writer.write_table(table, row_group_size=len(table))
             self.rows += len(table)
         self._pending, self._rows, self._bytes = [], 0, 0
+
+
+def say_what_was_found(pool: Pool, working: Working) -> None:
+    """Tell the shapes that were detected, and what could not be read."""
+    for source, facts in zip(pool.sources, pool.facts["sources"], strict=True):
+        shapes = ", ".join(f"{count:,} {shape}" for shape, count in sorted(facts["shapes"].items()))
+        nothing = "none could be read" if source.stamp[0] else "it is empty"
+        working.notice(f"{source.name}: {facts['rows']:,} rows ({shapes or nothing})")
+    if rejected := int(pool.facts["rejected"]):
+        first = next(pool.rejected())
+        working.notice(
+            f"{rejected:,} of {pool.records:,} records could not be read; the first is "
+            f"{first['source']}:{first['line']}  {first['cause']}"
+        )

@@ -1,5 +1,6 @@
 """judge: a model's score by a rubric decides; what it could not score is said, counted, and never a number."""
 
+import json
 import math
 from typing import Any
 
@@ -218,8 +219,14 @@ def test_a_dry_run_only_estimates(server: Server, cli: Command, here: Any) -> No
 
 def test_judging_drops_nothing_and_writes_scores_beside_the_row(server: Server, cli: Command, here: Any) -> None:
     write_rows(here / "raw.jsonl", ROWS)
+    with (here / "raw.jsonl").open("a") as file:
+        file.write("broken\n")
     server.answer = scores(good=log(_4=1.0), poor=log(The=1.0), fair=log(_2=0.5, _3=0.5))
     said = cli("judge", "raw.jsonl", "--model", server.model, "--json")
+    assert "1 of 4 records could not be read; the first is raw.jsonl:4" in said.err
+    summary = json.loads(said.out)
+    assert (summary["records"], summary["rejected"], summary["rows"], summary["scored"]) == (4, 1, 3, 2)
+    assert "0 from the cache" in said.err
     lines = pl.read_ndjson(here / "scored.jsonl")
     assert lines["_judge"].struct.field("score").to_list() == pytest.approx([4.0, None, 2.5])
     assert lines["_judge"].struct.field("unscored")[1] == 'the answer began with "The", not with a label'

@@ -211,6 +211,7 @@ GOOD = '{"row": 0, "label": 3}\n'
         (GOOD + '{"row": 0, "label": 6}\n', "labels.jsonl:2: label 6 is not on the scale\nknown: 0, 1, 2, 3, 4, 5"),
         ('{"row": 0, "label": true}\n', "labels.jsonl:1: label True is not on the scale"),
         ('{"row": 0, "label": 2.5}\n', "labels.jsonl:1: label 2.5 is not on the scale"),
+        ("", "the file of labels has no label"),
         ('{"label": 3}\n', 'labels.jsonl:1 names no row\ngive "id"'),
         ('{"row": -1, "label": 3}\n', "labels.jsonl:1 names no row"),
         ('{"row": 99, "label": 3}\n', "no label names a row of raw.jsonl; the first is labels.jsonl:1, row:99"),

@@ -1,6 +1,7 @@
 """Asking models: nothing is paid for twice, nothing is lost, what can't be had is said."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -143,13 +144,37 @@ def test_garbled_answers_are_no_replies(
     server.answer = lambda sent, n: web.Response(text=body) if "bad" in str(sent) else chat_answer("ok")
     replies = asked(server, ["bad", "good"], work, working)
     assert replies["good"] == Reply("ok", None, 7, 1)
-    assert replies["bad"] == Failure(f"the server sent not an answer: {body}")
+    assert isinstance(replies["bad"], Failure)
+    assert re.fullmatch(rf"the server sent not an answer \(.+\): {re.escape(body)}", replies["bad"].cause)
     assert len(server.asked) == 1 + server_module.GARBLED
 
 
 def test_log_probabilities_that_are_not_there_are_said(server: Server, work: Path, working: Working) -> None:
     reply = asked(server, ["a"], work, working, top_logprobs=5)["a"]
     assert isinstance(reply, Failure) and reply.cause.startswith("the server sent no log-probabilities")
+
+
+FOUR = chat_answer(
+    "4", logprobs={"content": [{"token": "4", "logprob": -0.1, "top_logprobs": [{"token": "4", "logprob": -0.1}]}]}
+)
+
+
+@pytest.mark.parametrize(
+    ("places", "cause"),
+    [
+        ("[]", "the server sent no log-probabilities: "),
+        ('[{"token": "4", "logprob": 5.0, "top_logprobs": [{"token": "4", "logprob": 5.0}]}]', "a probability of 148"),
+        ('[{"token": "4", "logprob": NaN, "top_logprobs": []}]', "the server sent not an answer"),
+    ],
+)
+def test_log_probabilities_that_can_not_be_are_no_reply(
+    places: str, cause: str, server: Server, work: Path, working: Working, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(server_module, "FIRST_WAIT", 0.01)
+    body = f'{{"choices": [{{"message": {{"content": "4"}}, "logprobs": {{"content": {places}}}}}]}}'
+    server.answer = lambda sent, n: web.Response(text=body) if "bad" in str(sent) else FOUR
+    reply = asked(server, ["bad", "good"], work, working, top_logprobs=5)["bad"]
+    assert isinstance(reply, Failure) and cause in reply.cause
 
 
 def test_requests_in_flight_adapt_to_the_server(server: Server, work: Path, working: Working, monkeypatch: Any) -> None:
@@ -187,7 +212,7 @@ def test_a_spent_budget_stops_and_keeps_what_was_answered(server: Server, work: 
     with pytest.raises(StoppedError, match="the 80 tokens that --max-tokens allows are used"):
         asked(server, [str(k) for k in range(1000)], work, limited)
     answered = limited.spending.answered
-    assert 10 <= answered <= 10 + server_module.LARGEST_WINDOW
+    assert 10 <= answered <= 10 + server_module.FIRST_WINDOW
     again = Working()
     asked(server, [str(k) for k in range(1000)], work, again)
     assert again.spending.cached == answered
