@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from curate.comparing import Comparison, compare
     from curate.deduplicating import Duplicates, near_duplicates
     from curate.filtering import Result, filter
     from curate.splitting import Split, split
 
 _HOMES = {
+    "Comparison": "comparing",
     "Duplicates": "deduplicating",
     "Result": "filtering",
     "Split": "splitting",
+    "compare": "comparing",
     "filter": "filtering",
     "near_duplicates": "deduplicating",
     "split": "splitting",
 }
-__all__ = ["Duplicates", "Result", "Split", "filter", "near_duplicates", "split"]
+__all__ = ["Comparison", "Duplicates", "Result", "Split", "compare", "filter", "near_duplicates", "split"]
 __version__ = "0.1.0"
 
 # In a checkout filters/, prompts/ and data/ lie beside this package; a wheel carries them inside it.

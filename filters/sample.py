@@ -24,6 +24,8 @@ class Sample:
     """How many rows to keep, as a share of those that arrive, from 0 to 1; instead of n."""
     by: Column | None = None
     """Strata: each value of this column is drawn from in proportion to its rows (largest remainder)."""
+    temperature: float = threshold(1.0)
+    """With `by`: a value with s rows weighs s^(1/temperature), so that above 1 small ones get more: LIMA mixes by 3."""
     seed: int = threshold(0)
     """Another seed, another sample."""
 
@@ -34,6 +36,8 @@ class Sample:
             raise ValueError("n must be 1 or more")
         if self.share is not None and not 0 < self.share <= 1:
             raise ValueError("share must be above 0 and at most 1")
+        if self.temperature <= 0:
+            raise ValueError("temperature must be above 0")
         if self.seed < 0:
             raise ValueError("seed must be 0 or more")
 
@@ -44,7 +48,7 @@ class Sample:
         stratum = pl.col("by") if self.by else pl.lit(0)
         rows = measures.select("row", stratum=stratum).with_columns(chance)
         quotas = rows.group_by("stratum").agg(size=pl.len(), first=pl.col("row").min()).sort("first")
-        quotas = quotas.with_columns(quota=pl.Series(_proportional(quotas["size"].to_numpy(), n)))
+        quotas = quotas.with_columns(quota=pl.Series(_quotas(quotas["size"].to_numpy(), n, self.temperature)))
         drawn = rows.with_columns(rank=pl.col("chance").rank("ordinal").over("stratum")).join(
             quotas, on="stratum", how="left", maintain_order="left", nulls_equal=True
         )
@@ -64,10 +68,19 @@ class Sample:
         )
 
 
-def _proportional(sizes: "npt.NDArray[np.int64]", n: int) -> "npt.NDArray[np.int64]":
-    """`n` split in proportion to `sizes`, the largest remainders rounded up, earlier strata first on a tie."""
-    exact = sizes * (n / sizes.sum()) if len(sizes) else sizes.astype(float)
+def _quotas(sizes: "npt.NDArray[np.int64]", n: int, temperature: float) -> "npt.NDArray[np.int64]":
+    """`n` split in proportion to `sizes` ^ (1 / temperature), no stratum over its size; at 1 in proportion to sizes."""
+    exact = np.zeros(len(sizes))
+    short = np.ones(len(sizes), dtype=bool)  # strata that can give more
+    while short.any() and (left := n - exact[~short].sum()) > 0:
+        weights = sizes[short] ** (1 / temperature)
+        exact[short] = weights * (left / weights.sum())
+        full = short & (exact >= sizes)
+        if not full.any():
+            break
+        exact[full], short = sizes[full], short & ~full
     quotas: npt.NDArray[np.int64] = np.floor(exact).astype(np.int64)
-    short = n - int(quotas.sum())
-    quotas[np.argsort(quotas - exact, kind="stable")[:short]] += 1
+    open_ = np.flatnonzero(quotas < sizes)
+    most = open_[np.argsort((quotas - exact)[open_], kind="stable")]
+    quotas[most[: n - int(quotas.sum())]] += 1
     return quotas

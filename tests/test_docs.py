@@ -40,7 +40,7 @@ def test_the_filter_of_contributing_works_as_it_is_printed(tmp_path: Path) -> No
 def test_each_command_that_the_readme_shows_runs(here: Path, cli: Any) -> None:
     readme = (REPOSITORY / "README.md").read_text()
     table = re.findall(r"^\| `(curate .*?)` \|", readme, re.M)
-    assert len(table) == 7
+    assert len(table) == 8
     shutil.copy(REPOSITORY / "data" / "sample.jsonl", here / "raw.jsonl")
     for command in ["curate filter raw.jsonl", *table]:
         cli(*command.split()[1:], *(["--keep", "100"] if command.endswith("--keep 1000") else []))

@@ -11,6 +11,7 @@ COMMANDS = (
     "filter",
     "inspect",
     "convert",
+    "compare",
     "judge",
     "judge calibrate",
     "judge distill",

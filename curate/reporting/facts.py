@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from curate.embedding.words import on_a_plane
 from curate.explaining import word_diff
 from curate.languages import languages
-from curate.ledger import RunDirectory, kept_rows, kind_of
+from curate.ledger import RunDirectory, drops, kept_rows, kind_of
 from curate.pool import Pool
 from curate.reporting.charts import is_crowded
 from curate.seeded import shuffled_rank
@@ -24,6 +25,9 @@ CHARACTERS = 600
 DRAWN, TOGETHER = 2000, 100
 """Rows from which lengths, languages and turns before and after are told, and how many of them stand side by side: rows
 spread evenly would have the whole pool read."""
+
+ON_MAP, WORDS = 50, 90
+"""Drawn rows from which a map is drawn, and how many characters of each a point shows."""
 
 BINS = 30
 
@@ -76,6 +80,16 @@ class Shares:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A row on the map: `x`, `y` from 0 to 1; `step`: which dropped it, None where it was kept; its first words."""
+
+    x: float
+    y: float
+    step: str | None
+    words: str
+
+
+@dataclass(frozen=True)
 class ReportFacts:
     """Everything that the report shows."""
 
@@ -84,6 +98,7 @@ class ReportFacts:
     steps: list[StepFacts]
     shares: list[Shares]
     drawn: int
+    points: list[Point]
 
 
 def facts_of(run: RunDirectory, pool: Pool) -> ReportFacts:
@@ -98,8 +113,10 @@ def facts_of(run: RunDirectory, pool: Pool) -> ReportFacts:
         _step(part, summary, bit, dropped_by, len(parts), pool, run.facts["seed"])
         for bit, (part, summary) in enumerate(zip(parts, summaries, strict=True))
     ]
-    shares, drawn = _before_and_after(pool, kept_rows(run, len(pool)), run.facts["seed"])
-    return ReportFacts(run.facts, run.facts["summary"], steps, shares, drawn)
+    kept = kept_rows(run, len(pool))
+    drawn = _drawn(pool, run.facts["seed"])
+    shares = _before_and_after(drawn, kept)
+    return ReportFacts(run.facts, run.facts["summary"], steps, shares, len(drawn), _points(drawn, kept, run))
 
 
 def _step(
@@ -199,8 +216,8 @@ def _cut(side: str) -> pl.Expr:
     return pl.when(long).then(text.str.head(CHARACTERS) + "…").otherwise(text).alias(side)
 
 
-def _before_and_after(pool: Pool, kept: npt.NDArray[np.bool_], seed: int) -> tuple[list[Shares], int]:
-    """Length, language and turns of drawn rows, and of those among them that were kept."""
+def _drawn(pool: Pool, seed: int) -> pl.DataFrame:
+    """Drawn rows: the beginnings of both texts, the characters of the response, turns and language."""
     rows = np.arange(len(pool))
     if len(pool) > DRAWN:
         runs = np.arange(len(pool) // TOGETHER)
@@ -218,7 +235,29 @@ def _before_and_after(pool: Pool, kept: npt.NDArray[np.bool_], seed: int) -> tup
     )
     answered = languages(read["response"])["language"]
     asked = languages(read["prompt"], answered.is_null())["language"]
-    drawn = read.with_columns(language=answered.zip_with(answered.is_not_null(), asked).fill_null("unknown"))
+    return read.with_columns(language=answered.zip_with(answered.is_not_null(), asked).fill_null("unknown"))
+
+
+def _points(drawn: pl.DataFrame, kept: npt.NDArray[np.bool_], run: RunDirectory) -> list[Point]:
+    """The drawn rows on a map, where there are enough of them for one; those that were kept lie on top."""
+    if len(drawn) < ON_MAP:
+        return []
+    text = pl.concat_str("prompt", "response", separator="\n")
+    place = on_a_plane(drawn.select(text=text)["text"])
+    low, high = np.quantile(place, (0.005, 0.995), axis=0)  # one row far out would press all others together
+    place = np.clip((place - low) / np.where(high > low, high - low, 1), 0, 1)
+    why = drops(run).select("row", "step")
+    found = drawn.select(
+        "row", words=text.str.replace_all(r"\s+", " ").str.head(WORDS).str.strip_chars(), stays=pl.Series(kept[drawn["row"].to_numpy()])
+    ).with_columns(x=pl.Series(place[:, 0]), y=pl.Series(place[:, 1]))
+    found = found.join(why, on="row", how="left", maintain_order="left")
+    step = pl.when(~pl.col("stays")).then(pl.col("step").fill_null("dropped"))
+    found = found.sort("stays", "row").select("x", "y", step.alias("step"), "words")
+    return [Point(*values) for values in found.iter_rows()]
+
+
+def _before_and_after(drawn: pl.DataFrame, kept: npt.NDArray[np.bool_]) -> list[Shares]:
+    """Length, language and turns of the drawn rows, and of those among them that were kept."""
     after = drawn.filter(pl.Series(kept[drawn["row"].to_numpy()]))
     starts = {"0": 0, "1+": 1, "10+": 10, "30+": 30, "100+": 100, "300+": 300, "1k+": 1000, "3k+": 3000, "10k+": 10_000}
     longest_first = reversed(starts.items())
@@ -232,7 +271,7 @@ def _before_and_after(pool: Pool, kept: npt.NDArray[np.bool_], seed: int) -> tup
         _shares("characters of the response", length, list(starts), drawn, after),
         _shares("language", language, [*named, "other"], drawn, after),
         _shares("turns", turns, several, drawn, after),
-    ], len(drawn)
+    ]
 
 
 def _shares(name: str, group: pl.Expr, groups: Sequence[str], before: pl.DataFrame, after: pl.DataFrame) -> Shares:

@@ -333,7 +333,16 @@ def test_output_that_nobody_reads_to_its_end_is_no_error(raw: Path, compiled: No
 
 
 def test_the_public_surface_is_exactly_this(here: Path) -> None:
-    assert sorted(curate.__all__) == ["Duplicates", "Result", "Split", "filter", "near_duplicates", "split"]
+    assert sorted(curate.__all__) == [
+        "Comparison",
+        "Duplicates",
+        "Result",
+        "Split",
+        "compare",
+        "filter",
+        "near_duplicates",
+        "split",
+    ]
     code = "import curate; print(*[n for n in dir(curate) if not n.startswith('_')])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(ran.stdout.split()) <= {"Any", "Path", "TYPE_CHECKING", "filter", "Result", "cli", "errors"}

@@ -112,3 +112,16 @@ def test_strata_add_up_and_no_share_is_off_by_a_row(strata: list[str | None], n:
     for stratum in set(strata):
         quota = sum(strata[row] == stratum for row in kept)
         assert abs(quota - strata.count(stratum) * min(1, n / len(strata))) < 1
+
+
+@pytest.mark.parametrize(("temperature", "quotas"), [(1, [72, 7, 1]), (3, [51, 23, 6]), (1000, [37, 37, 6])])
+def test_a_temperature_gives_small_strata_more(filtered: Any, temperature: float, quotas: list[int]) -> None:
+    sizes = {"large": 600, "middle": 60, "small": 6}
+    rows = [
+        {"instruction": f"{kind} {n}?", "output": "a", "kind": kind}
+        for kind, size in sizes.items()
+        for n in range(size)
+    ]
+    given = {"n": 80, "by": "meta.kind", "temperature": temperature}
+    kept = filtered(rows, {"sample": given}).kept["meta"].str.json_path_match("$.kind")
+    assert [int((kept == kind).sum()) for kind in sizes] == quotas

@@ -89,6 +89,30 @@ def test_a_report_of_many_rows_stays_small(here: Path, filtered: Filtered) -> No
     assert report_of(result).stat().st_size < 2_000_000
 
 
+def test_the_map_shows_drawn_rows_with_their_first_words_and_what_dropped_them(filtered: Filtered) -> None:
+    rows = [(f"Which river is number {n}?", "water " * n) for n in range(40)]
+    rows += [(f"소수 {n}은 무엇인가요?", f"<b>{n}</b>번째 소수입니다.") for n in range(40)]
+    result = filtered(rows, {"length": {"min_chars": 20}}, "turns")
+    points = facts_of(result.run, result.pool).points
+    assert len(points) == 80
+    assert sum(point.step is None for point in points) == result.summary.kept
+    assert {point.step for point in points} == {None, "length"}
+    assert all(0 <= point.x <= 1 and 0 <= point.y <= 1 for point in points)
+    korean = [point.x for point in points if "소수" in point.words]
+    rivers = [point.x for point in points if "river" in point.words]
+    assert max(korean) < min(rivers) or max(rivers) < min(korean)  # other words, another side
+    page = report_of(result).read_text()
+    assert page.count("<circle ") == 80
+    assert "<title>length: Which river is number 1? water</title>" in page
+    assert "&lt;b&gt;" in page
+
+
+def test_few_rows_have_no_map(filtered: Filtered) -> None:
+    result = filtered(ROWS, *BASIC)
+    assert facts_of(result.run, result.pool).points == []
+    assert 'id="map"' not in report_of(result).read_text()
+
+
 def test_what_shows_nothing_or_turns_text_round_is_shown_as_its_number() -> None:
     assert visible("a\u202eb\x00c\u200dd\n\te") == "a‹U+202E›b‹U+0000›c‹U+200D›d\n\te"
 
