@@ -26,7 +26,7 @@ def sets(here: Path) -> tuple[str, str]:
 def test_sizes_overlap_and_rows_that_only_one_has(here: Path) -> None:
     various, alike = curate.compare(sets(here)).sets
     found = curate.compare(sets(here))
-    distinct = len({line for line in (here / "various.jsonl").read_text().splitlines()})
+    distinct = len(set((here / "various.jsonl").read_text().splitlines()))
     assert (various.rows, alike.rows) == (60, 52)
     assert alike.distinct == 51
     assert found.shared == [[various.distinct, 10], [10, 51]]

@@ -248,7 +248,9 @@ def _points(drawn: pl.DataFrame, kept: npt.NDArray[np.bool_], run: RunDirectory)
     place = np.clip((place - low) / np.where(high > low, high - low, 1), 0, 1)
     why = drops(run).select("row", "step")
     found = drawn.select(
-        "row", words=text.str.replace_all(r"\s+", " ").str.head(WORDS).str.strip_chars(), stays=pl.Series(kept[drawn["row"].to_numpy()])
+        "row",
+        words=text.str.replace_all(r"\s+", " ").str.head(WORDS).str.strip_chars(),
+        stays=pl.Series(kept[drawn["row"].to_numpy()]),
     ).with_columns(x=pl.Series(place[:, 0]), y=pl.Series(place[:, 1]))
     found = found.join(why, on="row", how="left", maintain_order="left")
     step = pl.when(~pl.col("stays")).then(pl.col("step").fill_null("dropped"))
