@@ -21,7 +21,8 @@ SIGNS = (
     r"(최저가|할인 ?(?:이벤트|쿠폰|코드)|추천인 ?(?:코드|아이디)|파트너스 ?활동|수수료를 ?(?:제공|지급)|"
     r"구매 ?링크|당일 ?(?:대출|승인))",
     r"(?i)\b(call (?:us|now|today)\b|contact (?:us|me) (?:at|on|today|now|via)|(?:dm|whatsapp|text) (?:me|us)\b)",
-    r"(?i)\b((?:visit|check out|see|use) (?:my|our) (?:\w+ )?(?:(?:web)?site|blog|shop|store|page|channel|link|code))\b",
+    r"(?i)\b((?:visit|check out|see|use) (?:my|our) (?:\w+ )?"
+    r"(?:site|website|blog|shop|store|page|channel|link|code))\b",
     r"(?i)\b((?:promo|discount|coupon|referral) codes?|affiliate links?|free (?:quote|trial|consultation)|"
     r"(?:buy|order) now)\b",
 )
