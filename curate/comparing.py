@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from curate.disk import disk_faults
 from curate.embedding import embedded, embedder
 from curate.errors import UsageError
-from curate.filtering import check_inputs, disk_faults, read_options
 from curate.formats.sources import files_of
 from curate.measuring import Measures
-from curate.pool import Pool, make_work_dir, read_pool
+from curate.pool import Pool, check_inputs, make_work_dir, read_options, read_pool
 from curate.recipe import load_recipe
 from curate.run import decide
 from curate.seeded import shuffled_rank

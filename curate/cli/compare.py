@@ -25,16 +25,7 @@ def command(sets: tuple[str, ...], as_json: bool, report: str | None, seed: int,
 
     screen = Screen()
     with screen.working() as working:
-        found = compare(
-            sets,
-            format=reading["format_"],
-            map=dict(reading["map_"]),
-            max_line=reading["max_line"],
-            limit=reading["limit"],
-            seed=seed,
-            work_dir=work_dir,
-            working=working,
-        )
+        found = compare(sets, seed=seed, work_dir=work_dir, working=working, **reading)
     if report:
         write_comparison(Path(report), found)
         screen.notice(f"the comparison on a page: {report}")
