@@ -130,7 +130,8 @@ def test_set_changes_parameters_and_options_of_the_step_that_is_named(filtered: 
 
 def test_keep_needs_a_step_that_selects(filtered: Any) -> None:
     with pytest.raises(
-        UsageError, match="recipe recipe has no step that selects N rows\nrecipes that do: lima, longest, random"
+        UsageError,
+        match="recipe recipe has no step that selects N rows\nrecipes that do: default-small, deita, lima, longest, random",
     ):
         filtered(ROWS, "length", keep=1)
     with pytest.raises(UsageError, match="--keep must be 1 or more"):
@@ -156,7 +157,9 @@ def test_a_file_to_exclude_that_is_not_there_is_refused_before_anything_is_writt
 
 @pytest.mark.parametrize("name", ["defalt", "nothing.yaml"])
 def test_an_unknown_recipe_names_the_known(filtered: Any, name: str) -> None:
-    with pytest.raises(UsageError, match=f"no recipe is called {name}\n.*default, lima, longest, phi, random"):
+    with pytest.raises(
+        UsageError, match=f"no recipe is called {name}\n.*default, default-small, deita, lima, longest, phi, random"
+    ):
         filtered(ROWS, recipe=name)
 
 
