@@ -131,7 +131,7 @@ def test_set_changes_parameters_and_options_of_the_step_that_is_named(filtered: 
 def test_keep_needs_a_step_that_selects(filtered: Any) -> None:
     with pytest.raises(
         UsageError,
-        match="recipe recipe has no step that selects N rows\nrecipes that do: default-small, deita, lima, longest, random",
+        match="recipe recipe has no step that selects N rows\nrecipes that do: default-small, deita, lima, longest",
     ):
         filtered(ROWS, "length", keep=1)
     with pytest.raises(UsageError, match="--keep must be 1 or more"):
