@@ -79,38 +79,6 @@ class Reading:
     format: str | None = None
     map: tuple[tuple[str, str], ...] = ()
 
-    def meanings(self) -> tuple[list[str], list[int], list[str]]:
-        """Field names, what each means to the kernel `read_plain_lines`, and the shape that it makes."""
-        from curate.kernels.json_lines import INPUT, LABEL, PROMPT, RESPONSE, UNUSUAL
-
-        meaning = dict.fromkeys(UNUSUAL_FIELDS, UNUSUAL) | {"label": LABEL}
-        for name, shape in PROMPT_FIELDS.items():
-            if self.format in (None, shape):
-                meaning[name] = PROMPT
-        meaning |= dict.fromkeys(INPUT_FIELDS, INPUT) | dict.fromkeys(RESPONSE_FIELDS, RESPONSE)
-        if self.format == "text":
-            meaning["text"] = UNUSUAL
-        known = dict(meaning)
-        for theirs, ours in self.map:  # what is kept under another name than it has, the kernel can't rename
-            meaning[theirs] = known[ours] if known.get(ours) in (PROMPT, INPUT, RESPONSE) else UNUSUAL
-        shapes = dict(PROMPT_FIELDS)
-        for theirs, ours in self.map:
-            shapes[theirs] = PROMPT_FIELDS.get(ours, "")
-        names = list(meaning)
-        return names, [meaning[name] for name in names], [shapes.get(name, "") for name in names]
-
-    def conversation_meanings(self) -> tuple[list[str], list[int]]:
-        """Field names, and what each means to the kernel `read_plain_conversations`."""
-        from curate.kernels.conversation_lines import CONVERSATION
-        from curate.kernels.json_lines import LABEL, UNUSUAL
-
-        meaning = dict.fromkeys(UNUSUAL_FIELDS, UNUSUAL) | {"label": LABEL}
-        if self.format is None:
-            meaning |= dict.fromkeys(CONVERSATION_FIELDS, CONVERSATION)
-        for theirs, ours in self.map:
-            meaning[theirs] = CONVERSATION if self.format is None and ours in CONVERSATION_FIELDS else UNUSUAL
-        return list(meaning), list(meaning.values())
-
 
 def read_record(record: Any, reading: Reading) -> list[Row]:
     """The rows of one parsed record. Raises UnreadableRecord with the cause where there is none."""

@@ -16,7 +16,15 @@ import xxhash
 
 from curate.formats.lines import Lines, Unread
 from curate.records import Row, UnreadableRecord, content_id, parse, prompt_and_response, says_all, to_json
-from curate.shapes import Reading, read_record
+from curate.shapes import (
+    CONVERSATION_FIELDS,
+    INPUT_FIELDS,
+    PROMPT_FIELDS,
+    RESPONSE_FIELDS,
+    UNUSUAL_FIELDS,
+    Reading,
+    read_record,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -162,7 +170,7 @@ def _read_plain(lines: Lines, number: int, reading: Reading, wanted: Sequence[st
     """Rows of the lines that are plain prompts and responses."""
     from curate.kernels.json_lines import read_plain_lines
 
-    names, meanings, shape_of = reading.meanings()
+    names, meanings, shape_of = _meanings(reading)
     field, *texts = read_plain_lines(*_arrays(lines, names, meanings))
     at = np.flatnonzero(field >= 0)
     fields, counts = np.unique(field[at], return_counts=True)
@@ -176,7 +184,7 @@ def _read_conversations(lines: Lines, number: int, reading: Reading, wanted: Seq
     """Rows of the lines that are plain conversations."""
     from curate.kernels.conversation_lines import ROLES, read_plain_conversations
 
-    names, meanings = reading.conversation_meanings()
+    names, meanings = _conversation_meanings(reading)
     shape, *texts, turns_at, roles, content, content_at = read_plain_conversations(*_arrays(lines, names, meanings))
     at = np.flatnonzero(shape >= 0)
     turns = pa.StructArray.from_arrays(
@@ -192,6 +200,40 @@ def _read_conversations(lines: Lines, number: int, reading: Reading, wanted: Seq
     messages = pa.Array.from_buffers(pa.list_(_TURN), len(at), [spoken, pa.py_buffer(bounds)], children=[turns])
     shapes = Counter({"sharegpt": int((shape == 1).sum()), "messages": int((shape == 0).sum())})
     return _Part(_table(lines, at, number, wanted, texts, messages), at, +shapes)
+
+
+def _meanings(reading: Reading) -> tuple[list[str], list[int], list[str]]:
+    """Field names, what each means to the kernel `read_plain_lines`, and the shape that it makes."""
+    from curate.kernels.json_lines import INPUT, LABEL, PROMPT, RESPONSE, UNUSUAL
+
+    meaning = dict.fromkeys(UNUSUAL_FIELDS, UNUSUAL) | {"label": LABEL}
+    for name, shape in PROMPT_FIELDS.items():
+        if reading.format in (None, shape):
+            meaning[name] = PROMPT
+    meaning |= dict.fromkeys(INPUT_FIELDS, INPUT) | dict.fromkeys(RESPONSE_FIELDS, RESPONSE)
+    if reading.format == "text":
+        meaning["text"] = UNUSUAL
+    known = dict(meaning)
+    for theirs, ours in reading.map:  # what is kept under another name than it has, the kernel can't rename
+        meaning[theirs] = known[ours] if known.get(ours) in (PROMPT, INPUT, RESPONSE) else UNUSUAL
+    shapes = dict(PROMPT_FIELDS)
+    for theirs, ours in reading.map:
+        shapes[theirs] = PROMPT_FIELDS.get(ours, "")
+    names = list(meaning)
+    return names, [meaning[name] for name in names], [shapes.get(name, "") for name in names]
+
+
+def _conversation_meanings(reading: Reading) -> tuple[list[str], list[int]]:
+    """Field names, and what each means to the kernel `read_plain_conversations`."""
+    from curate.kernels.conversation_lines import CONVERSATION
+    from curate.kernels.json_lines import LABEL, UNUSUAL
+
+    meaning = dict.fromkeys(UNUSUAL_FIELDS, UNUSUAL) | {"label": LABEL}
+    if reading.format is None:
+        meaning |= dict.fromkeys(CONVERSATION_FIELDS, CONVERSATION)
+    for theirs, ours in reading.map:
+        meaning[theirs] = CONVERSATION if reading.format is None and ours in CONVERSATION_FIELDS else UNUSUAL
+    return list(meaning), list(meaning.values())
 
 
 def _arrays(lines: Lines, names: list[str], meanings: list[int]) -> list[Any]:
