@@ -104,10 +104,10 @@ def _per_row(recipe: Path, corpus: Path, rows: int) -> float:
     code = f"""
 import sys, time
 from pathlib import Path
+from curate.deciding import decide
 from curate.measuring import Measures
 from curate.pool import read_pool
 from curate.recipe import load_recipe
-from curate.run import decide
 from curate.working import Working
 import numpy as np
 pool = read_pool([sys.argv[1]], Path(sys.argv[1] + ".work"))
