@@ -193,6 +193,21 @@ def check_bounds(name: str, low: float | None, high: float | None) -> None:
         raise ValueError(f"min_{name} is {low:,g} and max_{name} {high:,g}: nothing lies between them")
 
 
+def check_selection(n: int | None, share: float | None) -> None:
+    """Raises ValueError unless one of a number and a share of rows is given, as a filter that selects needs it."""
+    if (n is None) == (share is None):
+        raise ValueError("give one of n and share")
+    if n is not None and n < 1:
+        raise ValueError("n must be 1 or more")
+    if share is not None and not 0 < share <= 1:
+        raise ValueError("share must be above 0 and at most 1")
+
+
+def how_many(n: int | None, share: float | None, rows: int) -> int:
+    """How many of `rows` a filter selects: n, or the share of them and then at least one; never more than there are."""
+    return min(rows, n if n is not None else max(1, round((share or 0) * rows)))
+
+
 def within(
     measures: pl.DataFrame,
     column: str,

@@ -15,7 +15,7 @@ from curate.likelihood import MAKES, READS, SCHEMA, Alone, likelihoods
 from curate.models import identity_of
 from curate.models.likelihood import WAYS, check_likelihood_model, open_likelihood_model
 from curate.pool import Pool
-from curate.protocol import fitted, keep_if, threshold
+from curate.protocol import check_selection, fitted, keep_if, threshold
 from curate.spending import Spending
 
 LINES, SECONDS, PROBED = 64, 0.5, 16
@@ -56,12 +56,8 @@ class Ifd:
         if not self.model:
             raise ValueError(f"name a model (--set ifd.model=MODEL); {WAYS}")
         check_likelihood_model(self.model)
-        if self.n is not None and self.share is not None:
-            raise ValueError("give one of n and share")
-        if self.n is not None and self.n < 1:
-            raise ValueError("n must be 1 or more")
-        if self.share is not None and not 0 < self.share <= 1:
-            raise ValueError("share must be above 0 and at most 1")
+        if self.n is not None or self.share is not None:
+            check_selection(self.n, self.share)
 
     def prepare(self, pool: Pool) -> Self:
         return replace(self, pool=pool, fingerprint=identity_of(self.model))

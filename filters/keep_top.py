@@ -9,7 +9,7 @@ from typing import Literal
 import polars as pl
 
 from curate.pool import Pool
-from curate.protocol import Column, keep_if, numeric, threshold
+from curate.protocol import Column, check_selection, how_many, keep_if, numeric, threshold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,15 +26,10 @@ class KeepTop:
     """Which end is kept."""
 
     def __post_init__(self) -> None:
-        if (self.n is None) == (self.share is None):
-            raise ValueError("give one of n and share")
-        if self.n is not None and self.n < 1:
-            raise ValueError("n must be 1 or more")
-        if self.share is not None and not 0 < self.share <= 1:
-            raise ValueError("share must be above 0 and at most 1")
+        check_selection(self.n, self.share)
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
-        n = min(len(measures), self.n if self.n is not None else max(1, round((self.share or 0) * len(measures))))
+        n = how_many(self.n, self.share, len(measures))
         sign = 1.0 if self.order == "highest" else -1.0
         ranked = measures.select("row", value=numeric(measures, self.by)).with_row_index("at")
         ranked = ranked.sort(sign * pl.col("value"), "row", descending=[True, False], nulls_last=True)

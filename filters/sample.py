@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from curate.pool import Pool
-from curate.protocol import Column, keep_if, threshold
+from curate.protocol import Column, check_selection, how_many, keep_if, threshold
 from curate.seeded import shuffled_rank
 
 
@@ -30,20 +30,14 @@ class Sample:
     """Another seed, another sample."""
 
     def __post_init__(self) -> None:
-        if (self.n is None) == (self.share is None):
-            raise ValueError("give one of n and share")
-        if self.n is not None and self.n < 1:
-            raise ValueError("n must be 1 or more")
-        if self.share is not None and not 0 < self.share <= 1:
-            raise ValueError("share must be above 0 and at most 1")
+        check_selection(self.n, self.share)
         if self.temperature <= 0:
             raise ValueError("temperature must be above 0")
         if self.seed < 0:
             raise ValueError("seed must be 0 or more")
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
-        total = len(measures)
-        n = min(total, self.n if self.n is not None else max(1, round((self.share or 0) * total)))
+        n = how_many(self.n, self.share, len(measures))
         chance = pl.Series("chance", shuffled_rank(measures["row"].to_numpy(), self.seed))
         stratum = pl.col("by") if self.by else pl.lit(0)
         rows = measures.select("row", stratum=stratum).with_columns(chance)

@@ -13,7 +13,7 @@ from curate.embedding import embedded, embedder, texts_of
 from curate.embedding.embedder import COLUMNS
 from curate.errors import StoppedError
 from curate.pool import Pool
-from curate.protocol import keep_if, threshold
+from curate.protocol import check_selection, how_many, keep_if, threshold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +40,7 @@ class Target:
     def __post_init__(self) -> None:
         if not self.target:
             raise ValueError("name the examples of what the model should be good at (--target FILE)")
-        if (self.n is None) == (self.share is None):
-            raise ValueError("give one of n and share")
-        if self.n is not None and self.n < 1:
-            raise ValueError("n must be 1 or more")
-        if self.share is not None and not 0 < self.share <= 1:
-            raise ValueError("share must be above 0 and at most 1")
+        check_selection(self.n, self.share)
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         from curate.targeting import pick
@@ -64,8 +59,8 @@ class Target:
         here = np.zeros(len(pool), dtype=bool)
         here[own] = True
         vectors = embedded(pool, read, self.of, rows=here, working=pool.working)
-        n = self.n if self.n is not None else max(1, round((self.share or 0) * len(own)))
-        if n > len(own):
+        n = how_many(self.n, self.share, len(own))
+        if n < (self.n or 0):
             pool.notes.append(f"only {len(own):,} rows arrive: all of them are kept")
         found = pick(vectors, own, wanted[readable], n, pool.working)
         used = len(np.unique(found.examples))
