@@ -140,7 +140,7 @@ def filter(
         say_what_was_found(pool, working)
         check_measures(found, pool)
         with open_run(work, pool, found, seed=seed, fresh=fresh, plugins=extra) as run:
-            facts = {**run.facts, "output": str(out.absolute())}
+            facts = {**run.read_facts(), "output": str(out.absolute())}
             if decided := len(run.parts()):
                 working.notice(f"going on with run {run.name}: {decided} of {len(found.steps)} steps are decided")
             try:

@@ -40,9 +40,8 @@ class RunDirectory:
         """Start time and four hex digits."""
         return self.path.name
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The contents of `run.json`."""
+    def read_facts(self) -> dict[str, Any]:
+        """The contents of `run.json`, as they are now."""
         facts: dict[str, Any] = orjson.loads((self.path / "run.json").read_bytes())
         return facts
 
@@ -67,7 +66,7 @@ class RunDirectory:
 def run_directories(work_dir: Path) -> list[RunDirectory]:
     """All runs, the newest first."""
     found = [RunDirectory(file.parent) for file in (work_dir / "runs").glob("*/run.json")]
-    return sorted(found, key=lambda run: (run.facts["started"], run.name), reverse=True)
+    return sorted(found, key=lambda run: (run.read_facts()["started"], run.name), reverse=True)
 
 
 def find_run(work_dir: Path, name: str | None = None, *, finished: bool = False) -> RunDirectory:
@@ -79,7 +78,7 @@ def find_run(work_dir: Path, name: str | None = None, *, finished: bool = False)
             listed = ", ".join(run.name for run in run_directories(work_dir)[:5]) or "none"
             raise UsageError(f"no run is called {name}", f"known: {listed}")
     for run in runs:
-        if run.facts["status"] == "done" or (run.parts() and not finished):
+        if run.read_facts()["status"] == "done" or (run.parts() and not finished):
             return run
     what = f"run {name} is not finished" if name else f"there is no finished run in {work_dir}"
     raise UsageError(what, "run `curate filter`, or name another --work-dir")

@@ -63,13 +63,13 @@ class Measures:
         return self.streams or bool(trait(self.filter, "asks_model"))
 
     @property
-    def measures(self) -> bool:
+    def has_measure(self) -> bool:
         """Whether the filter measures at all."""
         return self.streams or hasattr(self.filter, "measure")
 
     def compute(self, alive: Mask, working: Working) -> int:
         """Measure what is not on disk yet; returns for how many rows."""
-        if not self.measures:
+        if not self.has_measure:
             return 0
         self.path.mkdir(parents=True, exist_ok=True)
         remove_abandoned(self.path)
@@ -79,7 +79,7 @@ class Measures:
         """`row` and the measures of the rows that the mask names; `problem` where a measure could not be had."""
         wanted = np.flatnonzero(rows)
         row = pl.Series("row", wanted, dtype=pl.UInt64)
-        if not self.measures:
+        if not self.has_measure:
             return row.to_frame()
         if self.streams:
             return self._streamed(row.to_frame(), names)
@@ -96,7 +96,7 @@ class Measures:
     def holds(self, rows: Mask) -> bool:
         """Whether the measures of the rows that the mask names are on disk."""
         starts = np.unique(np.flatnonzero(rows) // RANGE) * RANGE
-        return self.measures and (self.streams or all(self._part(int(start)).exists() for start in starts))
+        return self.has_measure and (self.streams or all(self._part(int(start)).exists() for start in starts))
 
     def _part(self, start: int) -> Path:
         return self.path / f"part-{start:010d}.parquet"

@@ -67,7 +67,7 @@ def _restore(
     working: Working,
 ) -> Restored:
     pool = pool_of(run, work_dir)
-    facts = run.facts
+    facts = run.read_facts()
     target = output or Path(facts["output"])
     check_output(target, [*(source.path for source in pool.sources), *recipe_of(run).compared_files()])
     dropped = drops(run)

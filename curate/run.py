@@ -95,7 +95,8 @@ def open_run(
     for path in unfinished:
         run = RunDirectory(path)
         with locked(path) as mine:
-            if mine and (path / "run.json").exists() and run.facts["key"] == key and run.facts["status"] in UNFINISHED:
+            facts = run.read_facts() if mine and (path / "run.json").exists() else {}
+            if facts.get("key") == key and facts["status"] in UNFINISHED:
                 yield run
                 return
     started = datetime.now()
@@ -150,13 +151,13 @@ def locked(path: Path) -> Iterator[bool]:
 
 def recipe_of(run: RunDirectory) -> Recipe:
     """The recipe that a run executed. Raises UsageError if one of its filters is gone."""
-    facts = run.facts
+    facts = run.read_facts()
     return rebuild_recipe(facts["recipe"], load_plugins([Path(file) for file in facts["plugins"]]))
 
 
 def pool_of(run: RunDirectory, work_dir: Path) -> Pool:
     """The pool that a run worked on. Raises UsageError if it was deleted."""
-    facts = run.facts
+    facts = run.read_facts()
     path = work_dir / "pools" / facts["pool"]
     if not (path / "pool.json").exists():
         remedy = "run `curate filter` again on the same inputs"

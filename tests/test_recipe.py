@@ -117,7 +117,7 @@ def test_set_changes_parameters_and_options_of_the_step_that_is_named(filtered: 
     settings = ["long-enough.max_chars=9", "long-enough.min_chars=null", "exact-dup.exclude=[]", "length.unscored=drop"]
     settings += ["exact-dup.of=prompt", "exact-dup.by=meta.votes"]
     result = filtered(ROWS, *steps, set=settings)
-    first, second, third = result.run.facts["recipe"]["steps"]
+    first, second, third = result.run.read_facts()["recipe"]["steps"]
     assert (first["length"]["max_chars"], first["length"]["min_chars"], first["unscored"]) == (None, 1, "drop")
     assert (second["length"]["max_chars"], second["length"]["min_chars"], second["as"]) == (9, None, "long-enough")
     assert (third["exact-dup"]["exclude"], third["exact-dup"]["of"], third["exact-dup"]["by"]) == (
@@ -221,11 +221,11 @@ def test_the_recipe_that_a_run_wrote_down_runs_again_to_the_same_bytes(here: Pat
     (here / "again.yaml").write_text(text)
     again = filtered(rows, recipe="again.yaml", work_dir="other", output="again.jsonl")
     assert left_behind(again.run.path, here / "again.jsonl") == left_behind(first.run.path, here / "curated.jsonl")
-    assert again.run.facts["recipe"] == first.run.facts["recipe"]
+    assert again.run.read_facts()["recipe"] == first.run.read_facts()["recipe"]
 
 
 def test_a_recipe_spells_out_every_default(filtered: Any) -> None:
-    facts = filtered(ROWS, recipe="default").run.facts
+    facts = filtered(ROWS, recipe="default").run.read_facts()
     assert facts["recipe"]["steps"][0] == {
         "length": {"of": "response", "min_chars": 1, "max_chars": None, "min_tokens": None, "max_tokens": None},
         "as": "length",

@@ -192,7 +192,7 @@ def test_orphans_are_counted_and_the_best_of_each_can_be_restored(here: Path, cl
     after = left_behind(result.run.path, here / "curated.jsonl")
     assert sorted(set(after) - set(before)) == ["03-restore.parquet"]
     assert after["01-exact-dup.parquet"] == before["01-exact-dup.parquet"]
-    facts = result.run.facts["summary"]
+    facts = result.run.read_facts()["summary"]
     assert (facts["kept"], facts["dropped"], facts["orphans"]) == (2, 4, 0)
     assert "no dropped row fits that" in cli("restore", "--orphans", status=2).err  # row 3 says the same as row 1
 

@@ -35,7 +35,7 @@ def command(
 
     work = Path(work_dir)
     run = find_run(work, run_name, finished=True)
-    target = Path(output or run.facts["output"])
+    target = Path(output or run.read_facts()["output"])
     screen = Screen()
     with screen.working() as working, disk_faults(work, target.absolute().parent):
         done = restore(

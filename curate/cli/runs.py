@@ -34,7 +34,7 @@ def command(ctx: click.Context, work_dir: str) -> None:
             left_over = 1 if name == "input" else None
             table.add_column(name, no_wrap=True, overflow="ellipsis", justify=right, ratio=left_over)
         for run in runs:
-            facts = run.facts
+            facts = run.read_facts()
             sums = facts.get("summary", {})
             numbers = [f"{sums[name]:,}" if sums else "" for name in ("kept", "rows_in")]
             inputs = " ".join(safe(source["name"], 40) for source in facts["inputs"])

@@ -156,15 +156,15 @@ def _write_rows(path: Path, sources: list[Source], options: ReadOptions, working
         _GroupWriter(rows) as writer,
     ):
         read = _sampled(sources, options) if options.sample else (read_lines(s, options.max_line) for s in sources)
-        for number, (source, lines) in enumerate(zip(sources, read, strict=True)):
-            calls = _calls(lines, number, options, records, working)
+        for ordinal, (source, lines) in enumerate(zip(sources, read, strict=True)):
+            calls = _calls(lines, ordinal, options, records, working)
             for block in in_order(calls, working.threads):
                 writer.write(block.table, block.sizes)
                 for record in block.rejected:
                     rejected.write(orjson.dumps(record) + b"\n")
                 records += block.records + len(block.rejected)
                 unread += len(block.rejected)
-                shapes[number] += block.shapes
+                shapes[ordinal] += block.shapes
                 done += int(block.sizes.sum())
                 working.report("reading", min(done, total), total)
                 working.check()
@@ -184,7 +184,7 @@ def _write_rows(path: Path, sources: list[Source], options: ReadOptions, working
 
 
 def _calls(
-    lines: Iterator[Lines], number: int, options: ReadOptions, before: int, working: Working
+    lines: Iterator[Lines], source: int, options: ReadOptions, before: int, working: Working
 ) -> Iterator[Callable[[], Block]]:
     """For each block of lines the call that reads it."""
     left = None if options.limit is None or options.sample else options.limit - before
@@ -195,7 +195,7 @@ def _calls(
                     break
                 block = block.head(left)
                 left -= len(block) + len(block.unread)
-            yield partial(read_block, block, number, options.reading)
+            yield partial(read_block, block, source, options.reading)
 
 
 def _sampled(sources: list[Source], options: ReadOptions) -> Iterator[Iterator[Lines]]:

@@ -72,18 +72,18 @@ class Block:
     shapes: Counter[str]
 
 
-def read_block(lines: Lines, number: int, reading: Reading, wanted: Sequence[str] = EVERY) -> Block:
-    """The rows of a block of lines of input `number`, in order, however each was read; the `wanted` columns of them."""
+def read_block(lines: Lines, source: int, reading: Reading, wanted: Sequence[str] = EVERY) -> Block:
+    """The rows of a block of lines of input `source`, in order, however each was read; the `wanted` columns of them."""
     parts: list[_Part] = []
     left = np.arange(len(lines))
     if len(lines) >= FEW_LINES:
         for read in (_read_plain, _read_conversations):
             if len(left):
-                parts.append(read(lines.take(left), number, reading, wanted))
+                parts.append(read(lines.take(left), source, reading, wanted))
                 parts[-1].at, left = left[parts[-1].at], np.delete(left, parts[-1].at)
     causes: list[Unread] = []
     if len(left) or not parts:
-        part, causes = _read_one_by_one(lines, left, number, reading)
+        part, causes = _read_one_by_one(lines, left, source, reading)
         parts.append(part)
     at = np.concatenate([part.at for part in parts])
     order = np.argsort(at, kind="stable")
@@ -93,7 +93,7 @@ def read_block(lines: Lines, number: int, reading: Reading, wanted: Sequence[str
         len(np.unique(at)),
         table,
         (lines.ends - lines.starts)[at[order]],
-        [_rejected(record, number) for record in unread],
+        [_rejected(record, source) for record in unread],
         sum((part.shapes for part in parts), Counter()),
     )
 
@@ -116,14 +116,14 @@ class _Part:
     shapes: Counter[str]
 
 
-def _rejected(record: Unread, number: int) -> dict[str, Any]:
+def _rejected(record: Unread, source: int) -> dict[str, Any]:
     head = record.head.decode("utf-8", "backslashreplace")
     place = {"offset": record.offset, "length": record.length} if record.offset is not None else {}
-    return {"source": number, "line": record.line, **place, "cause": record.cause, "head": head}
+    return {"source": source, "line": record.line, **place, "cause": record.cause, "head": head}
 
 
 def _read_one_by_one(
-    lines: Lines, which: "npt.NDArray[Any]", number: int, reading: Reading
+    lines: Lines, which: "npt.NDArray[Any]", source: int, reading: Reading
 ) -> tuple[_Part, list[Unread]]:
     """Rows of the lines `which`, however unusual, and the lines that have none."""
     columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
@@ -135,7 +135,7 @@ def _read_one_by_one(
         offset = None if lines.offsets is None else int(lines.offsets[k])
         try:
             rows = read_record(parse(line), reading)
-            place: dict[str, Any] = {"source": number, "line": int(lines.numbers[k]), "offset": offset}
+            place: dict[str, Any] = {"source": source, "line": int(lines.numbers[k]), "offset": offset}
             place["length"] = None if offset is None else len(line)
             if len(rows) > 1:
                 place |= {"offset": None, "length": NO_LINE_OF_ITS_OWN}
@@ -166,7 +166,7 @@ def _columns(row: Row) -> dict[str, Any]:
     }
 
 
-def _read_plain(lines: Lines, number: int, reading: Reading, wanted: Sequence[str] = EVERY) -> _Part:
+def _read_plain(lines: Lines, source: int, reading: Reading, wanted: Sequence[str] = EVERY) -> _Part:
     """Rows of the lines that are plain prompts and responses."""
     from curate.kernels.json_lines import read_plain_lines
 
@@ -177,10 +177,10 @@ def _read_plain(lines: Lines, number: int, reading: Reading, wanted: Sequence[st
     shapes: Counter[str] = Counter()
     for which, count in zip(fields.tolist(), counts.tolist(), strict=True):
         shapes[shape_of[which]] += count
-    return _Part(_table(lines, at, number, wanted, texts), at, shapes)
+    return _Part(_table(lines, at, source, wanted, texts), at, shapes)
 
 
-def _read_conversations(lines: Lines, number: int, reading: Reading, wanted: Sequence[str] = EVERY) -> _Part:
+def _read_conversations(lines: Lines, source: int, reading: Reading, wanted: Sequence[str] = EVERY) -> _Part:
     """Rows of the lines that are plain conversations."""
     from curate.kernels.conversation_lines import ROLES, read_plain_conversations
 
@@ -199,7 +199,7 @@ def _read_conversations(lines: Lines, number: int, reading: Reading, wanted: Seq
     spoken = pa.py_buffer(np.packbits(np.diff(bounds) > 0, bitorder="little"))
     messages = pa.Array.from_buffers(pa.list_(_TURN), len(at), [spoken, pa.py_buffer(bounds)], children=[turns])
     shapes = Counter({"sharegpt": int((shape == 1).sum()), "messages": int((shape == 0).sum())})
-    return _Part(_table(lines, at, number, wanted, texts, messages), at, +shapes)
+    return _Part(_table(lines, at, source, wanted, texts, messages), at, +shapes)
 
 
 def _meanings(reading: Reading) -> tuple[list[str], list[int], list[str]]:
@@ -255,7 +255,7 @@ def _arrays(lines: Lines, names: list[str], meanings: list[int]) -> list[Any]:
 def _table(
     lines: Lines,
     at: "npt.NDArray[Any]",
-    number: int,
+    source: int,
     wanted: Sequence[str],
     texts: Sequence[Any],
     messages: pa.Array | None = None,
@@ -265,7 +265,7 @@ def _table(
     n = len(at)
     columns: dict[str, Any] = {name: pa.nulls(n, SCHEMA.field(name).type) for name in SCHEMA.names}
     columns |= {
-        "source": _numbers(np.full(n, number), pa.uint32()),
+        "source": _numbers(np.full(n, source), pa.uint32()),
         "line": _numbers(lines.numbers[at], pa.uint64()),
         "prompt": _strings(prompt, prompt_at, at, None),
         "response": _strings(response, response_at, at, answered),

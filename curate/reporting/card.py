@@ -20,7 +20,7 @@ def card_path(output: Path) -> Path:
 
 def write_card(output: Path, run: RunDirectory, pool: Pool) -> None:
     """Write the card of `output`, which `run` made of `pool`."""
-    facts = run.facts
+    facts = run.read_facts()
     summary = facts["summary"]
     sources = "\n".join(
         f"| `{_cell(source['name'])}` | {found['rows']:,} | {', '.join(sorted(found['shapes']))} "

@@ -108,15 +108,16 @@ def facts_of(run: RunDirectory, pool: Pool) -> ReportFacts:
     for bit, part in enumerate(parts[:64]):
         drops = pl.scan_parquet(part).filter(pl.col("verdict") == "drop").select("row").collect()["row"]
         dropped_by[drops.to_numpy()] |= np.uint64(1 << bit)
-    summaries = run.facts["summary"]["by_step"]
+    facts = run.read_facts()
+    summary, seed = facts["summary"], facts["seed"]
     steps = [
-        _step(part, summary, bit, dropped_by, len(parts), pool, run.facts["seed"])
-        for bit, (part, summary) in enumerate(zip(parts, summaries, strict=True))
+        _step(part, done, bit, dropped_by, len(parts), pool, seed)
+        for bit, (part, done) in enumerate(zip(parts, summary["by_step"], strict=True))
     ]
     kept = kept_rows(run, len(pool))
-    drawn = _drawn(pool, run.facts["seed"])
+    drawn = _drawn(pool, seed)
     shares = _before_and_after(drawn, kept)
-    return ReportFacts(run.facts, run.facts["summary"], steps, shares, len(drawn), _points(drawn, kept, run))
+    return ReportFacts(facts, summary, steps, shares, len(drawn), _points(drawn, kept, run))
 
 
 def _step(
