@@ -10,9 +10,9 @@ import polars as pl
 
 from curate.embedding import Of, check_embedder, is_model, vectors_of
 from curate.pool import Pool
-from curate.protocol import Column, keep_if, numeric, threshold
+from curate.protocol import Column, check_selection, keep_if, numeric, threshold
 from curate.selecting.apart import apart
-from curate.selecting.chosen import check_number, filled_up, places
+from curate.selecting.chosen import filled_up, places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Deita:
 
     def __post_init__(self) -> None:
         check_embedder(self.embedder)
-        check_number(self.n, self.share)
+        check_selection(self.n, self.share)
         if not 0 < self.similarity <= 1:
             raise ValueError("similarity must be above 0 and at most 1")
 

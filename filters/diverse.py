@@ -11,8 +11,8 @@ import polars as pl
 
 from curate.embedding import Of, check_embedder, is_model, vectors_of
 from curate.pool import Pool
-from curate.protocol import threshold
-from curate.selecting.chosen import check_number, filled_up, places, verdicts, with_text
+from curate.protocol import check_selection, threshold
+from curate.selecting.chosen import filled_up, places, verdicts, with_text
 from curate.selecting.greedy import by_clusters, facility, farthest_first
 
 MOST_CLUSTERS = 1000
@@ -38,7 +38,7 @@ class Diverse:
 
     def __post_init__(self) -> None:
         check_embedder(self.embedder)
-        check_number(self.n, self.share)
+        check_selection(self.n, self.share)
         if self.clusters is not None and self.clusters < 1:
             raise ValueError("clusters must be 1 or more")
 

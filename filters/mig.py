@@ -11,8 +11,8 @@ import polars as pl
 
 from curate.embedding import check_embedder, embedder, is_model
 from curate.pool import Pool
-from curate.protocol import Column, keep_if, numeric, threshold
-from curate.selecting.chosen import check_number, filled_up, places
+from curate.protocol import Column, check_selection, keep_if, numeric, threshold
+from curate.selecting.chosen import filled_up, places
 from curate.selecting.greedy import informative
 from curate.selecting.labels import labels_of, spread
 
@@ -41,7 +41,7 @@ class Mig:
 
     def __post_init__(self) -> None:
         check_embedder(self.embedder)
-        check_number(self.n, self.share)
+        check_selection(self.n, self.share)
         if not 0 < self.similarity <= 1 or not 0 < self.power <= 1:
             raise ValueError("similarity and power must be above 0 and at most 1")
 

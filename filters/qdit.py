@@ -10,8 +10,8 @@ import polars as pl
 
 from curate.embedding import Of, check_embedder, is_model, vectors_of
 from curate.pool import Pool
-from curate.protocol import Column, numeric, threshold
-from curate.selecting.chosen import check_number, filled_up, places, verdicts, with_text
+from curate.protocol import Column, check_selection, numeric, threshold
+from curate.selecting.chosen import filled_up, places, verdicts, with_text
 from curate.selecting.greedy import facility
 
 
@@ -38,7 +38,7 @@ class Qdit:
 
     def __post_init__(self) -> None:
         check_embedder(self.embedder)
-        check_number(self.n, self.share)
+        check_selection(self.n, self.share)
         if not 0 <= self.alpha <= 1:
             raise ValueError("alpha must lie between 0 and 1")
 

@@ -4,25 +4,15 @@ import numpy as np
 import polars as pl
 
 from curate.pool import Pool
-from curate.protocol import keep_if
+from curate.protocol import how_many, keep_if
 from curate.selecting.blocks import Rows, Vectors, nearest
-
-
-def check_number(n: int | None, share: float | None) -> None:
-    """Raises ValueError unless one of `n` and `share` says how many rows to choose."""
-    if (n is None) == (share is None):
-        raise ValueError("give one of n and share")
-    if n is not None and n < 1:
-        raise ValueError("n must be 1 or more")
-    if share is not None and not 0 < share <= 1:
-        raise ValueError("share must be above 0 and at most 1")
 
 
 def places(n: int | None, share: float | None, total: int, pool: Pool) -> int:
     """How many of `total` rows to choose; said where there are no more than were asked for."""
     if n is not None and n >= total:
         pool.notes.append(f"{n:,} rows were asked for, there are {total:,}: all are kept")
-    return min(total, n if n is not None else max(1, round((share or 0) * total)))
+    return how_many(n, share, total)
 
 
 def filled_up(chosen: Rows, n: int, *then: Rows) -> Rows:
