@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from curate.deciding import decide
 from curate.disk import disk_faults
 from curate.embedding import embedded, embedder
 from curate.errors import UsageError
@@ -19,7 +20,6 @@ from curate.formats.sources import files_of
 from curate.measuring import Measures
 from curate.pool import Pool, check_inputs, make_work_dir, read_options, read_pool
 from curate.recipe import load_recipe
-from curate.run import decide
 from curate.seeded import shuffled_rank
 from curate.whole import whole_file
 from curate.working import Working
