@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 
 from curate.pool import Pool
-from curate.protocol import Column, keep_if, numeric, threshold
+from curate.protocol import Column, check_selection, keep_if, numeric, threshold
 from curate.seeded import shuffled_rank
-from curate.selecting.chosen import check_number, places
+from curate.selecting.chosen import places
 from curate.selecting.quotas import quotas
 
 
@@ -35,7 +35,7 @@ class Balance:
     """Another seed, another choice."""
 
     def __post_init__(self) -> None:
-        check_number(self.n, self.share)
+        check_selection(self.n, self.share)
         if self.temperature is not None and self.temperature <= 0:
             raise ValueError("temperature must be above 0; None for equal quotas")
         if list(self.ranges) != sorted(set(self.ranges)):
