@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from curate.educational import worth
-from curate.python_code import Code, python_in, read_code
+from curate.code.educational import worth
+from curate.code.syntax import Code, python_in, read_code
 
 
 def score(text: str) -> float:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from curate.likelihood import likelihoods
+from curate.likelihood.of_responses import likelihoods
 from curate.models.likelihood import open_likelihood_model
 from curate.working import Working
 

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from curate.comparing import Comparison, compare
-    from curate.deduplicating import Duplicates, near_duplicates
+    from curate.duplicates.in_files import Duplicates, near_duplicates
     from curate.filtering import Result, filter
     from curate.splitting import Split, split
 
 _HOMES = {
     "Comparison": "comparing",
-    "Duplicates": "deduplicating",
+    "Duplicates": "duplicates.in_files",
     "Result": "filtering",
     "Split": "splitting",
     "compare": "comparing",
     "filter": "filtering",
-    "near_duplicates": "deduplicating",
+    "near_duplicates": "duplicates.in_files",
     "split": "splitting",
 }
 __all__ = ["Comparison", "Duplicates", "Result", "Split", "compare", "filter", "near_duplicates", "split"]

@@ -19,14 +19,14 @@ import orjson
 import polars as pl
 import xxhash
 
-from curate.code_alike import Functions, codes_of, functions_in
-from curate.duplicates import normalised
+from curate.code.alike import Functions, codes_of, functions_in
+from curate.duplicates.near import normalised
 from curate.errors import InputError
 from curate.formats.reading import read_lines
 from curate.formats.sources import Source
 from curate.kernels import ngrams
 from curate.kernels.shingles import code_point_classes
-from curate.text_buffers import buffers
+from curate.texts.buffers import buffers
 from curate.working import Working
 
 Grams = npt.NDArray[np.uint64]

@@ -18,11 +18,11 @@ from curate.formats.lines import Lines, Unread, joined_lines
 from curate.formats.reading import read_lines
 from curate.formats.sources import Source, sources_of
 from curate.formats.writing import check_output, texts, write_lines
-from curate.personal import redacted
 from curate.pool import ReadOptions, read_options
 from curate.records import UnreadableRecord, parse, to_json
-from curate.rendering import TARGETS, record_of
-from curate.shapes import read_record
+from curate.shapes.reading import read_record
+from curate.shapes.rendering import TARGETS, record_of
+from curate.texts.personal import redacted
 from curate.whole import whole_file
 from curate.working import Working
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curate.duplicates import SHORT, THRESHOLD, Rows, Shingles, texts_of
+from curate.duplicates.near import SHORT, THRESHOLD, Rows, Shingles, texts_of
 from curate.kernels import clusters
 from curate.kernels.told import compiling_told
 from curate.pool import Pool

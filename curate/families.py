@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curate.duplicates import THRESHOLD, Shingles, find, texts_of
+from curate.duplicates.near import THRESHOLD, Shingles, find, texts_of
 from curate.embedding import Embedder, embedded
 from curate.kernels.told import compiling_told
 from curate.measuring import Measures
 from curate.pool import Pool
 from curate.recipe import step_of
-from curate.same_text import normalised
+from curate.texts.same_text import normalised
 from curate.working import Working
 
 Rows = npt.NDArray[np.int64]

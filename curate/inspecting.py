@@ -16,12 +16,12 @@ import polars as pl
 from curate.deciding import decide
 from curate.disk import disk_faults
 from curate.duplicate_share import duplicate_share
-from curate.languages import CODE
 from curate.ledger import kind_of
 from curate.measuring import Measures
 from curate.pool import Pool, check_inputs, make_work_dir, read_options, read_pool
 from curate.recipe import Step, load_recipe, step_of
 from curate.seeded import shuffled_rank
+from curate.texts.languages import CODE
 from curate.working import Working
 
 EXAMPLES = 3

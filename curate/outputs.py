@@ -15,7 +15,7 @@ from curate.ledger import Mask, RunDirectory, drops, kept_rows
 from curate.pool import Pool
 from curate.pool.table import NO_LINE_OF_ITS_OWN
 from curate.records import Message, Row, parse, to_json
-from curate.rendering import record_of
+from curate.shapes.rendering import record_of
 from curate.whole import remove_abandoned, whole_file
 from curate.working import Working
 

@@ -25,7 +25,7 @@ from curate.errors import NothingKeptError, UsageError
 from curate.formats.sources import Source, sources_of
 from curate.kernels.told import compiling_told
 from curate.ledger import RunDirectory, kept_rows, notes_of, orphans, write_part
-from curate.losses import losses
+from curate.lost_rows import losses
 from curate.measuring import Measures, owner_of
 from curate.memory import forget_peak, peak_megabytes
 from curate.pool import Pool

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.disk import disk_faults
-from curate.duplicates import THRESHOLD, check_similarity
+from curate.duplicates.near import THRESHOLD, check_similarity
 from curate.embedding import embedder as embedder_of
 from curate.errors import StoppedError, UsageError
 from curate.families import families

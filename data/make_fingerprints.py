@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from curate.code_alike import codes_of
+from curate.code.alike import codes_of
 from curate.contamination import BUILT_IN, Sides, texts_in
 
 FIELDS = {

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from curate.personal import MAY_HOLD, personal
 from curate.pool import Pool
 from curate.protocol import keep_if, threshold
+from curate.texts.personal import MAY_HOLD, personal
 
 SIGNS = (
     r"(카(?:카오)?톡 ?(?:아이디|ID|id|친구|플러스|채널|상담|문의)|오픈 ?(?:카톡|채팅)|텔레그램|라인 ?(?:아이디|ID))",

@@ -11,7 +11,7 @@ import polars as pl
 
 from curate.pool import Pool
 from curate.protocol import VERDICT, Column, best_first, keep_if, threshold
-from curate.same_text import keys, normalised
+from curate.texts.same_text import keys, normalised
 
 PROMPT, RESPONSE = ("prompt_high", "prompt_low"), ("response_high", "response_low")
 

@@ -12,14 +12,14 @@ import numpy as np
 import orjson
 import polars as pl
 
-from curate.code_alike import LEAST, Functions
+from curate.code.alike import LEAST, Functions
+from curate.code.syntax import python_in
 from curate.contamination import BUILT_IN, Index, Known, shown
 from curate.embedding import Of, embedded, embedder
 from curate.errors import UsageError
 from curate.formats.sources import sources_of
 from curate.pool import Pool
 from curate.protocol import fitted, keep_if, threshold
-from curate.python_code import python_in
 
 A_PIECE = 8192
 """Rows whose vectors are compared with those of all test rows at a time."""

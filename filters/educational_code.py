@@ -10,10 +10,10 @@ from typing import Any
 
 import polars as pl
 
-from curate.educational import worth
+from curate.code.educational import worth
+from curate.code.syntax import LOOKS_LIKE_PYTHON, Code, python_in, read_code
 from curate.pool import Pool
 from curate.protocol import all_of, threshold, unless_found, within
-from curate.python_code import LOOKS_LIKE_PYTHON, Code, python_in, read_code
 
 FEW = 20
 """Nodes of a tree: of a smaller one, as `print("hello")` has, no share says anything."""

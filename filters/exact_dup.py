@@ -11,7 +11,7 @@ import polars as pl
 
 from curate.pool import Pool
 from curate.protocol import Column, best_first, for_measuring, keep_if, threshold
-from curate.same_text import keys, normalised
+from curate.texts.same_text import keys, normalised
 
 KEY = ("high", "low")
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import polars as pl
 
 from curate.errors import StoppedError
-from curate.likelihood import MAKES, READS, SCHEMA, Alone, likelihoods
+from curate.likelihood.of_responses import MAKES, READS, SCHEMA, Alone, likelihoods
 from curate.models import identity_of
 from curate.models.likelihood import WAYS, check_likelihood_model, open_likelihood_model
 from curate.pool import Pool

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from curate.languages import languages
 from curate.pool import Pool
 from curate.protocol import threshold, unless_found
+from curate.texts.languages import languages
 
 ANOTHER_ASKED_FOR = (
     *("translat", "language", "lyrics", "english", "korean", "spanish", "french", "german", "italian", "chinese"),

@@ -10,8 +10,8 @@ from typing import Any, Self
 import polars as pl
 
 from curate.errors import StoppedError
-from curate.likelihood import READS
-from curate.loss_drop import MAKES, TunedModel, loss_drops
+from curate.likelihood.loss_drop import MAKES, TunedModel, loss_drops
+from curate.likelihood.of_responses import READS
 from curate.models import identity_of
 from curate.models.likelihood import WAYS, check_likelihood_model
 from curate.pool import Pool

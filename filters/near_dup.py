@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from curate.duplicates import THRESHOLD, Found, Rows, Shingles, check_similarity, find, normalised, texts_of
+from curate.duplicates.near import THRESHOLD, Found, Rows, Shingles, check_similarity, find, normalised, texts_of
 from curate.kernels.shingles import BANDS
 from curate.pool import Pool
 from curate.protocol import VERDICT, Column, best_first, for_measuring, threshold
@@ -29,7 +29,7 @@ class NearDup:
     of: Literal["both", "prompt", "response", "first-turn"] = "both"
     """What is compared."""
     similarity: float = threshold(THRESHOLD)
-    """Share of shingles from which two texts are the same; short texts need more (see `curate.duplicates.SHORT`)."""
+    """Share of shingles from which two texts are the same; short texts need more (`curate.duplicates.near.SHORT`)."""
     keep: Literal["longest", "first"] = threshold("longest")
     """Which row of a cluster stays: the longest, or the first, which is that of the input named first."""
     by: Column | None = None

@@ -9,9 +9,9 @@ from typing import Literal
 
 import polars as pl
 
-from curate.personal import MAY_HOLD, personal
 from curate.pool import Pool
 from curate.protocol import said_where, unless_found
+from curate.texts.personal import MAY_HOLD, personal
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import polars as pl
 
 from curate.pool import Pool
 from curate.protocol import all_of, threshold, within
-from curate.text_buffers import buffers
+from curate.texts.buffers import buffers
 
 FEW_BYTES = 120
 """Shorter responses have no room for a loop: "Row, row, row your boat" is none."""

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from curate.embedding import embedded, embedder, texts_of
-from curate.embedding.embedder import COLUMNS
+from curate.embedding.vectors import COLUMNS
 from curate.errors import StoppedError
 from curate.pool import Pool
 from curate.protocol import check_selection, how_many, keep_if, threshold
@@ -43,7 +43,7 @@ class Target:
         check_selection(self.n, self.share)
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
-        from curate.targeting import pick
+        from curate.selecting.targeting import pick
 
         read = embedder(self.embedder, pool, self.of)
         examples = pool.beside(self.target)

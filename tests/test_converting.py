@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from curate.converting import convert
 from curate.errors import InputError, UsageError
 from curate.records import Message, parse
-from curate.shapes import Reading, read_record
+from curate.shapes.reading import Reading, read_record
 from curate.working import Working
 
 ALPACA = {"instruction": "Translate into English.", "input": "안녕하세요", "output": "Hello", "votes": 1.50, "id": 7}

@@ -17,7 +17,7 @@ from curate.errors import InputError, UsageError
 from curate.formats import sources
 from curate.pool import Pool, ReadOptions, read_pool, reading
 from curate.pool import table as table_module
-from curate.shapes import Reading
+from curate.shapes.reading import Reading
 from curate.whole import temporary_name
 from curate.working import Working
 

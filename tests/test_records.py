@@ -12,7 +12,7 @@ import xxhash
 
 from curate.pool import Pool, ReadOptions, read_pool
 from curate.records import Message, Row, UnreadableRecord, content_id, parse
-from curate.shapes import Reading, detect, read_record
+from curate.shapes.reading import Reading, detect, read_record
 
 Turns = list[tuple[str, str] | tuple[str, str, dict[str, Any]]]
 

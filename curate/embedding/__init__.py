@@ -4,8 +4,9 @@
 keeps vectors, `of_rows` gives them to filters.
 """
 
-from curate.embedding.embedder import Embedder, Of, embedder, texts_of
+from curate.embedding.embedder import Embedder, embedder
 from curate.embedding.of_rows import check_embedder, is_model, vectors_of
 from curate.embedding.stored import embedded
+from curate.embedding.vectors import Of, texts_of
 
 __all__ = ["Embedder", "Of", "check_embedder", "embedded", "embedder", "is_model", "texts_of", "vectors_of"]

@@ -7,24 +7,13 @@ docs/embedding.md says which suits what.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from curate.embedding.vectors import Of, Vectors
 from curate.errors import UsageError
 from curate.pool import Pool
-
-Vectors = npt.NDArray[np.float32]
-Of = Literal["both", "prompt", "response"]
-
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "both": ("prompt", "response"),
-    "prompt": ("prompt",),
-    "response": ("response",),
-}
-"""The columns of the pool that are read for each `Of`."""
 
 
 class Embedder(Protocol):
@@ -80,18 +69,3 @@ def embedder(name: str, pool: Pool | None = None, of: Of = "both", *, work_dir: 
         f"no embedder is called {name}",
         "known: default, default:FILE, static:NAME_OR_PATH, static:st:NAME_OR_PATH, st:NAME_OR_PATH, lm:NAME_OR_PATH",
     )
-
-
-def texts_of(rows: pl.DataFrame, of: Of) -> pl.Series:
-    """What is embedded of rows: the prompt, the response, or both with a blank line between."""
-    sides = [pl.col(name).replace("", None) for name in COLUMNS[of]]
-    return rows.select(pl.concat_str(sides, separator="\n\n", ignore_nulls=True).fill_null("").alias("text"))["text"]
-
-
-def unit(vectors: npt.NDArray[Any]) -> Vectors:
-    """Each vector at length 1; one without length, or with a number that is none, as zeros."""
-    vectors = np.asarray(vectors, dtype=np.float32)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    usable = np.isfinite(lengths) & (lengths > 0)
-    made = np.where(usable, vectors, 0) / np.where(usable, lengths, 1)
-    return made.astype(np.float32, copy=False)

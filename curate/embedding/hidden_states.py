@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from curate.embedding.embedder import Vectors
 from curate.embedding.sentences import Encode, ModelEmbedder, quick_in_bfloat16
+from curate.embedding.vectors import Vectors
 from curate.errors import UsageError
 
 LONGEST, BATCH_TOKENS = 2048, 4096

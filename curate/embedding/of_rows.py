@@ -6,8 +6,9 @@ Only the rows that are asked for are embedded, each once for all runs; a killed 
 import numpy as np
 import polars as pl
 
-from curate.embedding.embedder import Of, Vectors, embedder, unit
+from curate.embedding.embedder import embedder
 from curate.embedding.stored import embedded
+from curate.embedding.vectors import Of, Vectors, unit
 from curate.pool import Pool
 
 AT_ONCE = 65_536

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import xxhash
 
-from curate.embedding.embedder import Vectors, unit
+from curate.embedding.vectors import Vectors, unit
 from curate.errors import UsageError
 
 BATCH = 32

@@ -21,7 +21,8 @@ import numpy.typing as npt
 import polars as pl
 import xxhash
 
-from curate.embedding.embedder import COLUMNS, Embedder, Of, texts_of
+from curate.embedding.embedder import Embedder
+from curate.embedding.vectors import COLUMNS, Of, texts_of
 from curate.errors import StoppedError
 from curate.kernels.told import compiling_told
 from curate.pool import Pool

@@ -20,13 +20,13 @@ import numpy.typing as npt
 import polars as pl
 import xxhash
 
-from curate.embedding.embedder import COLUMNS, Of, Vectors, texts_of, unit
+from curate.embedding.vectors import COLUMNS, Of, Vectors, texts_of, unit
 from curate.errors import UsageError
 from curate.kernels.shingles import code_point_classes
 from curate.pool import Pool
-from curate.same_text import nfc
 from curate.seeded import shuffled_rank
-from curate.text_buffers import buffers
+from curate.texts.buffers import buffers
+from curate.texts.same_text import nfc
 from curate.whole import whole_file
 
 VERSION = 1

@@ -22,7 +22,7 @@ import orjson
 from curate.errors import InputError
 from curate.formats.lines import ROWS_AT_A_TIME, Lines, Unread, joined_lines, nothing
 from curate.formats.sources import BLOCK, Source
-from curate.markup import html_text
+from curate.texts.markup import html_text
 
 Column = npt.NDArray[np.int64]
 

@@ -3,7 +3,7 @@
 `{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}` becomes prompt `Hi` and
 response `Hello.`; `conversations` of `from` and `value` likewise. A line is plain when each turn has a known role and a
 text and nothing else, and all other fields are scalars or lists of scalars that come once each. Every other line is
-left to `curate.shapes.read_record`, the twin that a test holds this kernel against.
+left to `curate.shapes.reading.read_record`, the twin that a test holds this kernel against.
 """
 
 import numpy as np

@@ -3,7 +3,7 @@
 `{"instruction": "Name a prime.", "output": "7", "votes": 3}` becomes prompt `Name a prime.`, response `7` and
 meta `{"votes":3}`. A line is plain when it is one object whose fields come once each, whose prompt, input and
 response are valid UTF-8 strings, and whose other fields are scalars or lists of scalars. Every other line is left
-to `curate.shapes.read_record`, the twin that a test holds this kernel against.
+to `curate.shapes.reading.read_record`, the twin that a test holds this kernel against.
 
 Loops that run over every byte count in u64: for a signed index numba first looks whether it counts from the end, which
 makes them three times slower. Constants are given as `np.int64(8)`: for each literal numba compiles a function anew.

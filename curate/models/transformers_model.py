@@ -8,8 +8,7 @@ from typing import Any
 
 from curate.errors import UsageError
 from curate.models.in_process import check_name, likeliest, rendered
-from curate.models.likelihood import Passage
-from curate.models.requests import Failure, Reply, Request
+from curate.models.requests import Failure, Passage, Reply, Request
 
 QUEUED, BATCH_TOKENS = 256, 4096
 """Requests held for sorting by length; tokens of one batch, filling and answer included."""

@@ -9,8 +9,7 @@ from typing import Any
 
 from curate.errors import UsageError
 from curate.models.in_process import check_name, likeliest, rendered
-from curate.models.likelihood import Passage
-from curate.models.requests import Failure, Reply, Request
+from curate.models.requests import Failure, Passage, Reply, Request
 
 QUEUED = 512
 """Requests the engine holds at most: twice its largest batch, so that it never waits for the next."""

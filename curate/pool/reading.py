@@ -27,7 +27,7 @@ from curate.kernels.told import compiling_told
 from curate.pool.rows import Pool
 from curate.pool.table import SCHEMA, Block, read_block
 from curate.seeded import shuffled_rank
-from curate.shapes import OUR_FIELDS, SHAPES, Reading
+from curate.shapes.reading import OUR_FIELDS, SHAPES, Reading
 from curate.whole import remove_abandoned, whole, whole_file
 from curate.working import Working, in_order
 

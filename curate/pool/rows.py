@@ -130,7 +130,7 @@ class Pool:
     def beside(self, inputs: Sequence[str]) -> "Pool":
         """The pool of other files (`--exclude`, `--against`), read as this one was, in the same work directory."""
         from curate.pool.reading import ReadOptions, read_pool
-        from curate.shapes import Reading
+        from curate.shapes.reading import Reading
 
         renamed = tuple((theirs, ours) for theirs, ours in self.facts["map"])
         options = ReadOptions(Reading(self.facts["format"], renamed), int(self.facts["max_line"]))

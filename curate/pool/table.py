@@ -16,7 +16,7 @@ import xxhash
 
 from curate.formats.lines import Lines, Unread
 from curate.records import Row, UnreadableRecord, content_id, parse, prompt_and_response, says_all, to_json
-from curate.shapes import (
+from curate.shapes.reading import (
     CONVERSATION_FIELDS,
     INPUT_FIELDS,
     PROMPT_FIELDS,

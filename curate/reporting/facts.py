@@ -10,11 +10,11 @@ import polars as pl
 
 from curate.embedding.words import on_a_plane
 from curate.explaining import word_diff
-from curate.languages import languages
 from curate.ledger import RunDirectory, drops, kept_rows, kind_of
 from curate.pool import Pool
 from curate.reporting.charts import is_crowded
 from curate.seeded import shuffled_rank
+from curate.texts.languages import languages
 
 SHOWN = 10
 """Rows of each kind that are shown of a step."""

@@ -128,13 +128,13 @@ def test_at_least_a_score(reasons: Any) -> None:
     ids=range(18),
 )
 def test_no_code_brings_the_interpreter_down(deep: str) -> None:
-    from curate.python_code import Code, read_code
+    from curate.code.syntax import Code, read_code
 
     assert isinstance(read_code([deep]), Code | str)
 
 
 def test_newer_syntax_is_read_by_every_version() -> None:
-    from curate.python_code import Code, read_code
+    from curate.code.syntax import Code, read_code
 
     code = read_code(
         ["class Stack[T: list[int]]:\n    pass\n\ntry:\n    f()\nexcept TypeError, ValueError:\n    pass\n"]
@@ -143,8 +143,8 @@ def test_newer_syntax_is_read_by_every_version() -> None:
 
 
 def test_topics_are_told_from_names_and_the_tree() -> None:
-    from curate.educational import worth
-    from curate.python_code import Code, read_code
+    from curate.code.educational import worth
+    from curate.code.syntax import Code, read_code
 
     def topic(code: str) -> str:
         read = read_code([code])
@@ -167,8 +167,8 @@ def test_teaching_code_stands_out_from_boilerplate_in_every_repository(real_data
     kept = measures["verdict"].to_numpy() == "keep"
     label = np.array([file["origin_label"] for file in files])
     repo = np.array([file["repo"] for file in files])
-    from curate.educational import worth
-    from curate.python_code import Code, read_code
+    from curate.code.educational import worth
+    from curate.code.syntax import Code, read_code
 
     read = [read_code([file["content"]]) for file in files]
     assert all(isinstance(code, Code) for code in read)

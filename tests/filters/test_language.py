@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from conftest import Filtered, Reasons
 
-from curate.languages import languages
+from curate.texts.languages import languages
 
 SAID = {
     "Why is the sky blue? It scatters light.": "en",

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import curate
-from curate.deduplicating import Duplicates, near_duplicates
-from curate.duplicates import SHORT, THRESHOLD, Shingles, find, normalised
+from curate.duplicates.in_files import Duplicates, near_duplicates
+from curate.duplicates.near import SHORT, THRESHOLD, Shingles, find, normalised
 from curate.errors import InterruptedRun, UsageError
 from curate.working import Working
 
@@ -305,7 +305,7 @@ def test_threads_and_blocks_change_nothing(here: Path, monkeypatch: pytest.Monke
     assert len(expected.pairs) > 100
     for block, threads in ((2_000, 1), (9_999, 4), (1 << 30, 3)):
         monkeypatch.setattr("curate.formats.sources.BLOCK", block)
-        monkeypatch.setattr("curate.deduplicating.A_PIECE", block // 100)
+        monkeypatch.setattr("curate.duplicates.in_files.A_PIECE", block // 100)
         found = near_duplicates("raw.jsonl", working=Working(threads=threads))
         assert found.pairs.equals(expected.pairs)
 

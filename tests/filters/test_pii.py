@@ -11,7 +11,7 @@ from conftest import Reasons, write_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.personal import personal, redacted
+from curate.texts.personal import personal, redacted
 
 SOMEBODYS = [
     ("Write to hong.gildong@naver.com.", "Write to [EMAIL]."),

@@ -11,7 +11,7 @@ import pytest
 import curate
 from curate.errors import InputError
 from curate.pool import Pool, ReadOptions, read_pool
-from curate.shapes import Reading
+from curate.shapes.reading import Reading
 
 HEAD, END = '\ufeff<?xml version="1.0" encoding="utf-8"?>\n<posts>\n', "</posts>\n"
 

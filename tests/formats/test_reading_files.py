@@ -21,7 +21,7 @@ import curate
 from curate.errors import InputError, StoppedError, UsageError
 from curate.formats import sources
 from curate.pool import Pool, ReadOptions, read_pool
-from curate.shapes import Reading
+from curate.shapes.reading import Reading
 
 ROWS = [
     {"instruction": "Name a prime.", "input": "", "output": "7"},

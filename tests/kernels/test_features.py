@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from curate.kernels.features import BUCKET_BITS, MOST_FEATURES, feature_weights, weighted_sums
 from curate.kernels.shingles import DENSE, NOTHING, WORD, code_point_classes
-from curate.text_buffers import buffers
+from curate.texts.buffers import buffers
 
 MASK = (1 << 64) - 1
 EDGE = 32

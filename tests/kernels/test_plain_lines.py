@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from curate.formats.lines import Lines
 from curate.pool import table
-from curate.shapes import Reading
+from curate.shapes.reading import Reading
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
     ["", "Name a prime.", "안녕하세요", "😀 ok", 'a "quoted" \\ back', "line\nline\ttab", "\u2028", "\x7f\x00"]

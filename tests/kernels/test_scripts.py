@@ -4,7 +4,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.languages import COUNTED, SCRIPTS, _counted, _counted_few
+from curate.texts.languages import COUNTED, SCRIPTS, _counted, _counted_few
 
 CHARACTERS = st.characters(exclude_categories=["Cs"])
 

@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.duplicates import Shingles, normalised
+from curate.duplicates.near import Shingles, normalised
 from curate.kernels import clusters, shingles
 
 TEXTS = st.lists(

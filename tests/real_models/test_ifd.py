@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import curate
-from curate.likelihood import Alone, Framed, frame, likelihoods
+from curate.likelihood.of_responses import Alone, Framed, frame, likelihoods
 from curate.models import forget_model
 from curate.models.likelihood import open_likelihood_model
 from curate.pool import read_pool

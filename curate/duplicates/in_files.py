@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curate.duplicates import THRESHOLD, Found, Rows, Shingles, check_similarity, find, texts_of
+from curate.duplicates.near import THRESHOLD, Found, Rows, Shingles, check_similarity, find, texts_of
 from curate.errors import InputError, StoppedError, UsageError
 from curate.formats.lines import Lines
 from curate.formats.reading import read_lines
 from curate.formats.sources import Source, sources_of
 from curate.kernels.told import compiling_told
 from curate.pool.table import read_block
-from curate.shapes import Reading
+from curate.shapes.reading import Reading
 from curate.working import Working, in_order
 
 A_PIECE = 1 << 14

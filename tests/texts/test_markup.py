@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from curate.markup import html_text
+from curate.texts.markup import html_text
 
 
 @pytest.mark.parametrize(

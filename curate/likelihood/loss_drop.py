@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from curate.errors import StoppedError
-from curate.likelihood import READS, WINDOW, Framed, frame
+from curate.likelihood.of_responses import READS, WINDOW, Framed, frame
 from curate.models import identity_of
 from curate.models.transformers_model import TransformersModel
 from curate.working import Working

@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from curate import trees
 from curate.records import Message, Row, UnreadableRecord, joined, to_json
-from curate.transcripts import from_sections, from_transcript
+from curate.shapes import trees
+from curate.shapes.transcripts import from_sections, from_transcript
 
 ROLES = {
     "system": "system",

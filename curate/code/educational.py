@@ -6,7 +6,7 @@ Source: Gunasekar et al. 2023, "Textbooks Are All You Need", arXiv 2306.11644, s
 import sys
 from dataclasses import dataclass
 
-from curate.python_code import Code
+from curate.code.syntax import Code
 
 _COMMON = """
 attr aiohttp bs4 click cv2 cython datasets dateutil django fastapi flask gym gymnasium httpx hypothesis jax jinja2

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import polars as pl
 
 from curate.kernels import clusters, shingles
-from curate.same_text import nfc
-from curate.text_buffers import buffers
+from curate.texts.buffers import buffers
+from curate.texts.same_text import nfc
 from curate.working import Working
 
 Rows = npt.NDArray[np.int64]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from curate.text_buffers import buffers
+from curate.texts.buffers import buffers
 
 FEW_TEXTS = 5000
 """Fewer texts are counted without the kernel, whose loading takes longer than they do, and 130 MB."""

@@ -21,7 +21,8 @@ from jinja2 import TemplateError
 
 from curate.models import Request, Turn, identity_of
 from curate.models.in_process import rendered
-from curate.models.likelihood import LikelihoodModel, Passage, open_likelihood_model
+from curate.models.likelihood import LikelihoodModel, open_likelihood_model
+from curate.models.requests import Passage
 from curate.working import Working
 
 READS = ("messages",)

@@ -17,8 +17,8 @@ from curate.converting import convert
 from curate.errors import InputError, UsageError
 from curate.inspecting import inspect
 from curate.records import Row, UnreadableRecord, parse
-from curate.rendering import record_of
-from curate.shapes import Reading, detect, read_record
+from curate.shapes.reading import Reading, detect, read_record
+from curate.shapes.rendering import record_of
 
 
 def rows_of(record: dict[str, Any], format: str | None = None) -> list[Row]:

@@ -5,7 +5,7 @@ import unicodedata
 
 import polars as pl
 
-from curate.same_text import MAYBE_NOT_NFC, nfc
+from curate.texts.same_text import MAYBE_NOT_NFC, nfc
 
 
 def test_every_character_that_nfc_changes_or_joins_is_looked_at() -> None:

@@ -9,7 +9,7 @@ import pytest
 from conftest import Command, Filtered, write_rows
 
 from curate.errors import UsageError
-from curate.targeting import pick
+from curate.selecting.targeting import pick
 
 
 def by_a_plain_loop(vectors: Any, examples: Any, n: int) -> list[tuple[int, int]]:

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from curate.code.syntax import parsed
 from curate.kernels.edits import most_alike
-from curate.python_code import parsed
 
 Labels = npt.NDArray[np.uint16]
 

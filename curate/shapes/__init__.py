@@ -1,0 +1,1 @@
+"""Shapes of records: `reading` makes rows of them, `rendering` records of rows."""
