@@ -118,7 +118,7 @@ def in_process(folder: str, rows: int) -> None:
             model.submit(k, request)
         left = len(asked)
         while left:
-            left -= len(model.collect())
+            left -= len(model.collect(print))
         return time.monotonic() - began
 
     def bare(model: VllmModel, asked: list[Request]) -> float:

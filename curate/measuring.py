@@ -208,16 +208,15 @@ class Measures:
         tokens = (spent.prompt_tokens + spent.output_tokens) / seconds
         return f"{tokens:,.0f} tokens/s, {len(self.problems):,} unscored"
 
-    def estimate(self, lacking: Mask, probe: bool) -> list[str]:
+    def estimate(self, lacking: Mask, probe: bool) -> Iterator[str]:
         """What measuring the rows that the mask names will take, as the filter tells it from a sample of them."""
         if not hasattr(self.filter, "estimate") or not lacking.any():
-            return []
+            return
         rows = np.flatnonzero(lacking)
         some = rows[np.unique(np.linspace(0, len(rows) - 1, SAMPLED).astype(np.int64))]
         sample = pl.concat(self.pool.texts(some, trait(self.filter, "reads")))
         with filter_faults(self.step.filter_name):
-            lines: list[str] = self.filter.estimate(sample, len(rows), probe)
-        return lines
+            yield from self.filter.estimate(sample, len(rows), probe)
 
     def _answers(self, lacking: Mask, working: Working) -> Iterator[pl.DataFrame]:
         with filter_faults(self.step.filter_name):

@@ -64,7 +64,7 @@ class Filter(Protocol):
     def stream(self, batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         """Instead of `measure`, for models: lines with their `row`, in any order, as they come."""
 
-    def estimate(self, rows: pl.DataFrame, total: int, probe: bool) -> list[str]:
+    def estimate(self, rows: pl.DataFrame, total: int, probe: bool) -> Iterable[str]:
         """With `stream`: what measuring `total` rows will take, told from some; only a `probe` may ask a model."""
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:

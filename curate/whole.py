@@ -7,15 +7,15 @@ with whole(path) as temporary:
 import itertools
 import os
 import re
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-_HOST = re.sub(r"\W", "", socket.gethostname()) or "host"
-_ABANDONED = re.compile(rf"\..+\.\d+-{_HOST}-(\d+)\.tmp")
+from curate.processes import HOST, lives
+
+_ABANDONED = re.compile(rf"\..+\.\d+-{HOST}-(\d+)\.tmp")
 
 
 @contextmanager
@@ -52,25 +52,12 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 def temporary_name(path: Path) -> Path:
     """Where a file is written before it is whole; `remove_abandoned` finds it by its name."""
-    return path.with_name(f".{path.name}.{threading.get_ident()}-{_HOST}-{os.getpid()}.tmp")
+    return path.with_name(f".{path.name}.{threading.get_ident()}-{HOST}-{os.getpid()}.tmp")
 
 
 def remove_abandoned(folder: Path) -> None:
     """Delete what processes of this machine that were killed left half written in `folder`."""
     for file in folder.iterdir():
         found = _ABANDONED.fullmatch(file.name)
-        if found and not _lives(int(found[1])):
+        if found and not lives(int(found[1])):
             file.unlink(missing_ok=True)
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    # in a container whose first process collects no children, the killed stay listed as zombies
-    with suppress(OSError):
-        return ") Z " not in Path(f"/proc/{process}/stat").read_text()
-    return True

@@ -61,11 +61,12 @@ class Distilled:
         named = xxhash.xxh3_64_hexdigest(orjson.dumps(facts))
         return replace(self, pool=pool, fingerprint=named, card=card, classifier=classifier, asked=asked)
 
-    def estimate(self, rows: pl.DataFrame, total: int, probe: bool) -> list[str]:
+    def estimate(self, rows: pl.DataFrame, total: int, probe: bool) -> Iterator[str]:
         unsure = rows.filter(self._for_judge(self._said(rows)))
         share = len(unsure) / len(rows)
-        line = f"{total:,} rows, about {1 - share:.0%} of which the classifier decides"
-        return [line, *(self.asked.estimate(unsure, round(total * share), probe) if len(unsure) else [])]
+        yield f"{total:,} rows, about {1 - share:.0%} of which the classifier decides"
+        if len(unsure):
+            yield from self.asked.estimate(unsure, round(total * share), probe)
 
     def stream(self, batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         unsure = [pl.DataFrame(schema={"row": pl.UInt64, "score": pl.Float64, "chance": pl.Float64})]

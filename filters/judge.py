@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import polars as pl
 
 from curate.judging import judging
-from curate.judging.estimating import estimate
+from curate.judging.estimating import cost_of, time_of
 from curate.judging.judging import READS, Verdict, has_logprobs, judged
 from curate.judging.rubrics import Mode, Rubric, load_rubric
 from curate.models import WAYS, check_model, identity_of
@@ -61,9 +61,17 @@ class Judge:
         rubric = self._rubric
         return replace(self, pool=pool, fingerprint=f"{rubric.fingerprint} {identity_of(self.model)}")
 
-    def estimate(self, rows: pl.DataFrame, total: int, probe: bool) -> list[str]:
-        mode = self._answered() if probe else self.mode or "expected"
-        return estimate(rows, total, self._judge(mode), self.pool.work_dir, self.pool.working, probe)
+    def estimate(self, rows: pl.DataFrame, total: int, probe: bool) -> Iterator[str]:
+        about = rows, total, self._judge(self.mode or "expected"), self.pool.work_dir, self.pool.working
+        yield from cost_of(*about)
+        if not probe:
+            return
+        mode = self._answered()  # asks the model: a person knows by now what is to come
+        about = *about[:2], self._judge(mode), *about[3:]
+        if mode != (self.mode or "expected"):
+            yield "the model gives no log-probabilities, so it is asked for a reason and a score"
+            yield from cost_of(*about)
+        yield from time_of(*about)
 
     def stream(self, batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         waiting: list[Verdict] = []

@@ -4,7 +4,7 @@
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -18,32 +18,35 @@ PROBED = 32
 """Requests that are sent and timed."""
 
 
-def estimate(rows: pl.DataFrame, total: int, judge: Judge, work_dir: Path, working: Working, probe: bool) -> list[str]:
-    """What judging `total` rows like these will take: tokens, the cache's share, money where a price is set, time.
-
-    `probe`: a few of the rows are judged, so that the time can be told; their replies are kept.
-    """
+def cost_of(rows: pl.DataFrame, total: int, judge: Judge, work_dir: Path, working: Working) -> Iterator[str]:
+    """What judging `total` rows like these will take: tokens, the cache's share, money where a price is set."""
     if not len(rows):
-        return []
+        return
     requests = list(questions_about(rows, judge))
     each = total / len(rows)
     tokens_in = sum(tokens(request) for request in requests) * each
     tokens_out = sum(request.max_tokens for request in requests) * each
     cached = known_share(judge.model, requests, work_dir)
-    lines = [
+    yield (
         f"{total:,} rows, about {_short(tokens_in)} tokens in and at most {_short(tokens_out)} out; "
         f"the cache has {cached:.0%} of the replies"
-    ]
-    left = 1 - cached
-    price = working.spending.price(identity_of(judge.model), tokens_in * left, tokens_out * left)
+    )
+    price = working.spending.price(identity_of(judge.model), tokens_in * (1 - cached), tokens_out * (1 - cached))
     if price is not None:
-        lines.append(f"about {price:,.2f} to pay")
-    if probe and left:
-        seconds, answers = _timed(judge.model, requests, work_dir, working)
-        if answers:
-            took = seconds / answers * len(requests) * each * left
-            lines.append(f"about {_time(took)} at the rate of the first {answers} answers")
-    return lines
+        yield f"about {price:,.2f} to pay"
+
+
+def time_of(rows: pl.DataFrame, total: int, judge: Judge, work_dir: Path, working: Working) -> Iterator[str]:
+    """How long that will take, as far as the cache does not have it: a few of the rows are judged, and their replies
+    kept."""
+    requests = list(questions_about(rows, judge))
+    left = 1 - known_share(judge.model, requests, work_dir)
+    if not left:
+        return
+    seconds, answers = _timed(judge.model, requests, work_dir, working)
+    if answers:
+        took = seconds / answers * len(requests) * total / len(rows) * left
+        yield f"about {_time(took)} at the rate of the first {answers} answers"
 
 
 def _timed(model: str, requests: Sequence[Request], work_dir: Path, working: Working) -> tuple[float, int]:

@@ -4,6 +4,7 @@
 """
 
 import atexit
+from collections.abc import Callable
 from typing import Protocol
 
 from curate.errors import UsageError
@@ -27,8 +28,9 @@ class Model(Protocol):
     def submit(self, tag: int, request: Request) -> None:
         """Take a request; its answer comes out of `collect` under its tag."""
 
-    def collect(self) -> list[tuple[int, Reply | Failure]]:
-        """Wait for at least one answer; returns all that have come."""
+    def collect(self, notice: Callable[[str], None]) -> list[tuple[int, Reply | Failure]]:
+        """Wait for answers; returns all that have come, and none where a server is silent for a second. `notice` is
+        told what a person should know of the waiting."""
 
     def close(self) -> None:
         """Let go of what it holds."""

@@ -10,8 +10,10 @@ import math
 import os
 import queue
 import random
+import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +34,9 @@ ATTEMPTS, GARBLED = 8, 3
 
 PATIENCE = 300.0
 """Seconds of failures without one good answer after which the server counts as gone."""
+
+TOLD_SECONDS, TOLD_AGAIN, TOLD_CHARACTERS = 3.0, 10.0, 160
+"""Seconds of failures after which a person is told, and told again at the earliest; how much of the cause."""
 
 MOST_LOGPROB = 0.01
 """A log-probability may be a rounding error above 0, no more."""
@@ -66,6 +71,7 @@ class ServerModel:
         self._window, self._comfortable = float(FIRST_WINDOW), float(LARGEST_WINDOW)
         self._shrunk = 0.0
         self._good = time.monotonic()
+        self._told = -math.inf
         self._failing: tuple[float, str] | None = None  # since when nothing but failures came, and the last cause
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="server", daemon=True)
@@ -88,22 +94,33 @@ class ServerModel:
         self._in_flight += 1
         asyncio.run_coroutine_threadsafe(self._ask(tag, request), self._loop)
 
-    def collect(self) -> list[tuple[int, Reply | Failure]]:
-        """The answers that have come, at least one. Raises StoppedError once the server is gone."""
+    def collect(self, notice: Callable[[str], None]) -> list[tuple[int, Reply | Failure]]:
+        """The answers that have come, after a second perhaps none. Raises StoppedError once the server is gone."""
         answers: list[tuple[int, Reply | Failure]] = []
-        while not answers:
-            try:
-                answers.append(self._answers.get(timeout=1.0))
-            except queue.Empty:
-                if self._failing and time.monotonic() - self._failing[0] > PATIENCE:
-                    raise StoppedError(
-                        f"{self.url} has given no good answer for {PATIENCE:,.0f} s; the last: {self._failing[1]}",
-                        "look at the server, then run the same command again: every answer that came is kept",
-                    ) from None
+        try:
+            answers.append(self._answers.get(timeout=1.0))
+        except queue.Empty:
+            self._say_failing(notice)
         while not self._answers.empty():
             answers.append(self._answers.get())
         self._in_flight -= len(answers)
         return answers
+
+    def _say_failing(self, notice: Callable[[str], None]) -> None:
+        """Tell a person, ever more seldom, that the server only fails. Raises StoppedError once that is too long."""
+        if not (failing := self._failing):
+            return
+        now, (since, cause) = time.monotonic(), failing
+        seconds = now - since
+        if seconds > PATIENCE:
+            raise StoppedError(
+                f"{self.url} has given no good answer for {PATIENCE:,.0f} s; the last: {cause}",
+                "look at the server, then run the same command again: every answer that came is kept",
+            )
+        if seconds >= TOLD_SECONDS and now - self._told > max(TOLD_AGAIN, seconds / 2):
+            self._told = now
+            what = cause.replace("the server", self.url)
+            notice(f"{what[:TOLD_CHARACTERS]}; waiting ({seconds:,.0f} s of {PATIENCE:,.0f} s)")
 
     def close(self) -> None:
         """Leave the server; what is in flight is forgotten."""
@@ -192,7 +209,7 @@ class ServerModel:
             raise Refused(f"no answer from {self.url}: {type(error).__name__} {error}".strip(), again=True) from None
         if status == 200:
             return reply_of(raw, request)
-        said = _said(raw)
+        said = _said(raw) or str(answer.reason or "")
         if status == 429 or status >= 500:
             self._shrink(sent)
             raise Refused(f"the server answers {status}: {said}", True, _seconds(headers.get("Retry-After")))
@@ -273,7 +290,8 @@ def _said(raw: bytes) -> str:
         message = said.get("error", said)
         return str(message.get("message", message) if isinstance(message, dict) else message)[:300]
     except (orjson.JSONDecodeError, AttributeError):
-        return raw[:200].decode("utf-8", "replace")
+        page = re.sub(r"(?is)<(head|script|style)\b.*?</\1>|<[^>]*>", " ", raw[:20_000].decode("utf-8", "replace"))
+        return " ".join(page.split())[:200]
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -3,7 +3,7 @@
 Requests are taken in batches of like length and like sampling.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from curate.errors import UsageError
@@ -58,7 +58,7 @@ class TransformersModel:
         plain = not self.tokenizer.chat_template
         self._held.append((tag, request, self.tokenizer(text, add_special_tokens=plain)["input_ids"]))
 
-    def collect(self) -> list[tuple[int, Reply | Failure]]:
+    def collect(self, notice: Callable[[str], None]) -> list[tuple[int, Reply | Failure]]:
         """The answers to one batch of those held: the longest, with what is nearly as long and sampled alike."""
         self._held.sort(key=lambda held: len(held[2]))
         longest = self._held[-1]

@@ -4,7 +4,7 @@ Requests join the running batch as they come; what they have in common at the st
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from curate.errors import UsageError
@@ -66,7 +66,7 @@ class VllmModel:
         self._asked[str(tag)] = (tag, request)
         self._engine.add_request(str(tag), {"prompt_token_ids": tokens}, _sampling(request))
 
-    def collect(self) -> list[tuple[int, Reply | Failure]]:
+    def collect(self, notice: Callable[[str], None]) -> list[tuple[int, Reply | Failure]]:
         """The answers that have come, at least one."""
         answers, self._failed = self._failed, []
         while not answers:

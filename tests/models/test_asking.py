@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ import pytest
 from aiohttp import web
 from chat_server import Server, chat_answer
 
+from curate import processes
 from curate.errors import StoppedError, UsageError
-from curate.models import Failure, Reply, Request, Turn, ask, forget_model
+from curate.models import Failure, Reply, Request, Turn, ask, asking, forget_model
 from curate.models import server as server_module
-from curate.models.replies import Replies
+from curate.models.replies import Replies, open_replies
 from curate.spending import Spending
 from curate.working import Working
 
@@ -207,6 +209,25 @@ def test_a_server_that_dies_stops_the_run_and_keeps_what_came(
     assert len(server.asked) - before == 80
 
 
+def test_a_server_that_only_fails_is_told_of_while_it_is_waited_for(
+    server: Server, work: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(server_module, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(server_module, "TOLD_SECONDS", 0.5)
+    page = "<html><head><title>x</title></head>\n<body><h1>502 Bad Gateway</h1></body></html>"
+    began = time.monotonic()
+
+    def answer(body: dict[str, Any], _: int) -> Any:
+        return chat_answer("ok") if time.monotonic() - began > 4 else web.Response(status=502, text=page)
+
+    server.answer = answer
+    said: list[str] = []
+    assert asked(server, ["a"], work, Working(notice=said.append)) == {"a": Reply("ok", None, 7, 1)}
+    url = server.model.partition("#")[0]
+    (line,) = said
+    assert re.fullmatch(rf"{url} answers 502: 502 Bad Gateway; waiting \(\d s of 300 s\)", line)
+
+
 def test_a_spent_budget_stops_and_keeps_what_was_answered(server: Server, work: Path) -> None:
     limited = Working(spending=Spending(max_tokens=80))
     with pytest.raises(StoppedError, match="the 80 tokens that --max-tokens allows are used"):
@@ -271,14 +292,60 @@ def test_after_kill_9_no_finished_request_is_paid_for_twice(server: Server, work
     assert lost <= 3 * (server_module.LARGEST_WINDOW + 1), "only what was in flight is asked again"
 
 
-def test_two_runs_share_a_cache_at_once(server: Server, work: Path) -> None:
+def two_runs(server: Server, work: Path) -> list["subprocess.Popen[str]"]:
+    command = [sys.executable, "-c", KILLED, server.model, str(work)]
+    return [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+
+
+def told(run: "subprocess.Popen[str]") -> list[str]:
+    """Whose replies a run told of, until its end."""
+    assert run.stdout is not None
+    with run.stdout:
+        lines = run.stdout.read().split()
+    assert run.wait(60) == 0
+    return lines
+
+
+def test_two_runs_at_once_ask_each_request_once(server: Server, work: Path) -> None:
     server.answer = lambda body, _: 0.001
-    runs = [
-        subprocess.Popen([sys.executable, "-c", KILLED, server.model, str(work)], stdout=subprocess.DEVNULL)
-        for _ in range(2)
-    ]
-    assert [run.wait(60) for run in runs] == [0, 0]
-    assert sqlite3.connect(work / "replies.sqlite").execute("SELECT count(*) FROM replies").fetchone()[0] == 2000
+    one, other = two_runs(server, work)
+    reading = ThreadPoolExecutor().submit(told, one)
+    assert sorted(told(other)) == sorted(reading.result()) == sorted(str(k) for k in range(2000))
+    assert len(server.asked) == 2000
+    assert sqlite3.connect(work / "replies.sqlite").execute("SELECT count(*) FROM claims").fetchone()[0] == 0
+
+
+def test_of_two_runs_one_is_killed_and_the_other_asks_what_it_left(server: Server, work: Path) -> None:
+    server.answer = lambda body, _: 0.05
+    one, other = two_runs(server, work)
+    assert one.stdout is not None
+    with one.stdout:
+        for _ in range(100):
+            one.stdout.readline()
+        one.kill()  # never waited for until the other is done: as a zombie it counts as gone
+        assert sorted(told(other)) == sorted(str(k) for k in range(2000))
+    one.wait()
+    assert 2000 <= len(server.asked) <= 2000 + server_module.LARGEST_WINDOW, "only what was in flight is asked again"
+
+
+def test_what_another_run_does_not_get_done_is_asked_here_after_a_while(
+    server: Server, work: Path, working: Working, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(asking, "TOLD_SECONDS", 0.1)
+    monkeypatch.setattr(asking, "HANGS_SECONDS", 1.0)
+    with subprocess.Popen(["sleep", "60"]) as hanging:
+        monkeypatch.setattr(processes.os, "getpid", lambda: hanging.pid)
+        with open_replies(work) as replies:
+            replies.claim([request("a").key("tiny")])
+        monkeypatch.undo()
+        monkeypatch.setattr(asking, "TOLD_SECONDS", 0.1)
+        monkeypatch.setattr(asking, "HANGS_SECONDS", 1.0)
+        said: list[str] = []
+        began = time.monotonic()
+        assert asked(server, ["a"], work, Working(notice=said.append)) == {"a": Reply("A", None, 7, 1)}
+        assert time.monotonic() - began > 1.0
+        assert said == [f"waiting for 1 replies that another run asks for (process {hanging.pid})"]
+        hanging.kill()
 
 
 def test_a_cache_cut_short_is_set_aside_and_what_can_be_read_is_saved(server: Server, work: Path) -> None:
