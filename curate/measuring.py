@@ -40,7 +40,7 @@ class Measures:
 
     def __init__(self, step: Step, pool: Pool) -> None:
         self.step, self.pool = step, pool.seen_from(step.side)
-        self.filter: Filter = prepared(step, pool)
+        self.filter: Filter = prepared(step, self.pool)
         key = {
             "filter": step.filter_name,
             "module": type(self.filter).__module__,  # a plug-in may take the place of a built-in filter

@@ -152,10 +152,10 @@ class Pool:
             stored |= {"messages", "chosen", "rejected"}
         table = self._file.read_row_group(group, columns=[n for n in SCHEMA.names if n in stored])
         rows = int(self._group_starts[group + 1]) - start
-        frame = pl.DataFrame(pl.from_arrow(table)) if stored else pl.DataFrame()
         number = pl.int_range(start, start + rows, dtype=pl.UInt64, eager=True).alias("row")
+        frame = pl.DataFrame(pl.from_arrow(table)) if stored else number.to_frame()
         if only is not None:
-            frame, number = frame[only] if stored else frame, number[only]
+            frame, number = frame[only], number[only]
         if "messages" in stored:
             frame = frame.with_columns(_derived_messages())
         if self.side == "rejected":
