@@ -5,7 +5,7 @@ Of cooking and Python questions come `oven, butter, bake` and `python, function,
 
 import polars as pl
 
-from curate.same_text import nfc
+from curate.texts.same_text import nfc
 
 WORDS = 3
 """Words of a name; more where two groups would be called the same."""

@@ -11,7 +11,7 @@ import polars as pl
 import xxhash
 
 from curate.embedding import Of, embedded, embedder, texts_of
-from curate.embedding.embedder import COLUMNS, Vectors, unit
+from curate.embedding.vectors import COLUMNS, Vectors, unit
 from curate.pool import Pool
 from curate.seeded import shuffled_rank
 from curate.selecting.blocks import Rows, nearest
