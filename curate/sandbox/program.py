@@ -1,0 +1,34 @@
+"""The side of the program: runs it as a module, then does what the judge asks of it. Nothing here is trusted."""
+
+import builtins
+import os
+import random
+import socket
+import sys
+import types
+from typing import Any
+
+from curate.sandbox.peer import Gone, Link, Peer, Printed
+
+
+def perform(connection: socket.socket, source: socket.socket, limits: dict[str, Any]) -> None:
+    """Reads the program from `source`, loads it, and serves the judge until it is gone."""
+    text = Link(source).receive()
+    source.close()
+    peer = Peer(Link(connection), program=True)
+    sys.stdin = open(os.dup(0))  # noqa: SIM115
+    sys.stderr = open(os.dup(2), "w")  # noqa: SIM115
+    peer.printed = sys.stdout = Printed(limits["output"])  # type: ignore[assignment]
+    random.seed(limits["seed"])
+    module = types.ModuleType("program")
+    sys.modules["program"] = module
+    peer.held.append(lambda: exec(compile(text, "<program>", "exec"), module.__dict__))
+    peer.held.append(lambda name: module.__dict__[name])
+    builtins.exit = builtins.quit = sys.exit
+    try:
+        while True:
+            match peer.link.receive():
+                case ["ask", *asked]:
+                    peer.link.send(peer.answer(asked))
+    except Gone:
+        return
