@@ -10,6 +10,9 @@ from typing import Any
 
 from curate.sandbox.peer import Gone, Link, Peer, Printed
 
+GONE = 4
+"""How this process ends when the judge wants no more of it: at the end, or after an answer that is none."""
+
 
 def perform(connection: socket.socket, source: socket.socket, limits: dict[str, Any]) -> None:
     """Reads the program from `source`, loads it, and serves the judge until it is gone."""
@@ -31,4 +34,4 @@ def perform(connection: socket.socket, source: socket.socket, limits: dict[str, 
                 case ["ask", *asked]:
                     peer.link.send(peer.answer(asked))
     except Gone:
-        return
+        raise SystemExit(GONE) from None

@@ -21,6 +21,7 @@ from typing import Any, Literal, Self
 
 from curate.errors import UsageError
 from curate.sandbox.peer import Gone, Link
+from curate.sandbox.program import GONE
 
 Verdict = Literal["passed", "failed", "error", "timeout", "memory", "output"]
 
@@ -94,8 +95,11 @@ class Sandbox:
         """Ends everything in it."""
         if self._process:
             self._control.close()
-            self._process.kill()
-            self._process.wait()
+            try:
+                self._process.wait(10)  # process 1 sees that nobody asks any more, and takes all others with it
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
             self._process = None
 
     def run(
@@ -233,12 +237,12 @@ def _outcome(said: dict[str, Any], verdict: Any, seconds: float) -> Outcome:
     who, status = ("the program", said["program"]) if gone else ("the test", said["judge"])
     if status is None:
         return Outcome("error", f"{who} gave no answer")
+    if gone and status in (signal.SIGKILL, GONE << 8):
+        return Outcome("error", "the program gave an answer that is none")
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         if number in _LATE:
             return late
-        if gone and number == signal.SIGKILL:
-            return Outcome("error", f"{who} gave an answer that is none")
         return Outcome("error", f"{who} was ended by {signal.Signals(number).name}")
     return Outcome("error", f"{who} ended itself, with status {os.WEXITSTATUS(status)}")
 
