@@ -42,7 +42,7 @@ def serve(control: socket.socket) -> None:
     first = os.fork()
     if first:
         control.close()
-        _end_with(beginner, os.pidfd_open(first))
+        _end_with(beginner, first)
     os.close(beginner)
     isolation.die_with_parent()
     isolation.unreadable()
@@ -61,9 +61,10 @@ def serve(control: socket.socket) -> None:
 
 def _end_with(beginner: int, first: int) -> None:
     """Ends process 1, and with it all others, when the beginner does; this process stands outside and only waits."""
-    ready, _, _ = select.select([beginner, first], [], [])
+    ready, _, _ = select.select([beginner, os.pidfd_open(first)], [], [])
     if beginner in ready:
-        signal.pidfd_send_signal(first, signal.SIGKILL)
+        os.kill(first, signal.SIGKILL)
+    os.waitpid(first, 0)
     os._exit(0)
 
 
@@ -84,9 +85,8 @@ def _run(limits: dict[str, Any], handles: list[int], null: int, control: socket.
         if not late and ended.get(judging) == 3 << 8 and program not in ended:
             _wait(program, 0.5, control)  # the judge saw its socket close; it is about to end
             _reap(ended, os.WNOHANG)
-    if judging not in ended or program not in ended or True:
-        with suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)  # whatever else was forked; process 1 itself is spared
+    with suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)  # whatever else was forked; process 1 itself is spared
     with suppress(ChildProcessError):
         _reap(ended, 0)
     isolation.drop_tmp()
@@ -106,15 +106,15 @@ def _fork(work: Callable[[], None], kept: tuple[socket.socket, ...], null: int, 
     try:
         for stream in (0, 1, 2):
             os.dup2(null, stream)
-        keep = {end.fileno() for end in kept}
-        for handle in range(3, 256):
-            if handle not in keep:
-                with suppress(OSError):
-                    os.close(handle)
+        free = 3
+        for handle in sorted(end.fileno() for end in kept):
+            os.closerange(free, handle)
+            free = handle + 1
+        os.closerange(free, 1 << 16)
         os.setsid()
         os.chdir("/tmp")
-        pages = int(limits["memory"])
-        isolation.confine(pages, limits["processes"] + 3, limits["disk"], limits["seconds"])
+        # Its own, and the two that wait and judge.
+        isolation.confine(limits["memory"], limits["processes"] + 3, limits["disk"], limits["seconds"])
         work()
         status = 0
     except SystemExit as ended:
