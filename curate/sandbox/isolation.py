@@ -13,7 +13,7 @@ import resource
 import signal
 import struct
 from collections.abc import Iterable
-from contextlib import suppress
+from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -155,15 +155,14 @@ def _minimal_root(folders: list[str]) -> None:
     _mount("tmpfs", "/tmp", "tmpfs", _NOSUID | _NODEV, "size=1m,nr_inodes=10000,mode=755")
     for folder, source in zip(folders, opened, strict=True):
         target = f"/tmp/{folder}"
-        os.makedirs(target, exist_ok=True)
+        Path(target).mkdir(parents=True, exist_ok=True)
         _mount(f"/proc/self/fd/{source}", target, None, _BIND | _RECURSIVE, None)
         _read_only(target, recursive=True)
         os.close(source)
         for packages in ("site-packages", "dist-packages"):  # nothing but the standard library
-            with suppress(FileNotFoundError):
-                os.stat(f"{target}/{packages}")
+            if Path(target, packages).is_dir():
                 _mount("tmpfs", f"{target}/{packages}", "tmpfs", _NOSUID | _NODEV, "size=4k,mode=555")
-    os.makedirs("/tmp/tmp", exist_ok=True)
+    Path("/tmp/tmp").mkdir()
     os.chdir("/tmp")
     _check(_libc.pivot_root(b".", b"."), "pivot_root")
     _check(_libc.umount2(b".", _DETACH), "umount the old root")

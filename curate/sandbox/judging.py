@@ -10,7 +10,7 @@ import random
 import socket
 import sys
 import traceback
-from typing import Any
+from typing import Any, cast
 
 from curate.sandbox.peer import Gone, Link, Peer, Printed, Remote, RemoteObject
 
@@ -52,8 +52,8 @@ def _verdict(peer: Peer, wanted: dict[str, Any]) -> dict[str, Any]:
         except KeyError:
             return {"verdict": "error", "cause": f"the program defines no {name}"}
     for number, test in enumerate(wanted["tests"], 1):
-        if said := _test(test, dict(known), number):
-            return said
+        if (lost := _test(test, dict(known), number)) is not None:
+            return lost
     return _examples(wanted["examples"], known) or {"verdict": "passed", "cause": ""}
 
 
@@ -83,14 +83,14 @@ def _test(source: str, known: dict[str, Any], number: int) -> dict[str, Any] | N
 
 def _examples(examples: list[dict[str, Any]], known: dict[str, Any]) -> dict[str, Any] | None:
     known, checker = dict(known), doctest.OutputChecker()
-    screen = sys.stdout
+    screen = cast(Printed, sys.stdout)
     for number, example in enumerate(examples, 1):
         source, want = example["source"], example["want"]
         screen.seek(0)
         screen.truncate()
         try:
             exec(compile(source, f"<example {number}>", "single"), known)
-            got = screen.getvalue()  # type: ignore[attr-defined]
+            got = screen.getvalue()
             good = checker.check_output(want, got, example["flags"])
         except Gone:
             raise

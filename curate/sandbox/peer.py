@@ -18,6 +18,8 @@ from curate.sandbox.plain import decode, encode
 LARGEST = 16_000_000
 """Bytes of one message."""
 
+_CHANGEABLE = (list, dict, set)
+
 _CALLBACK = frozenset({"call", "iter", "next"})
 """What may be done with an object that a test hands over."""
 
@@ -171,7 +173,11 @@ class Peer:
             of = self.held[number]
             given = [self.decode(part) for part in rest]
             value = getattr(self, f"_{what}")(of, *given)
-            now = [self.encode(part) for part in given[0] if isinstance(part, (list, dict, set))] if what == "call" else []
+            now = (
+                [self.encode(part) for part in given[0] if isinstance(part, (list, dict, set))]
+                if what == "call"
+                else []
+            )
             return ["value", self.encode(value), self._said(), now]
         except Gone:
             raise
@@ -241,8 +247,9 @@ class Remote:
         object.__setattr__(self, "_number", number)
 
     def __call__(self, *args: Any, **named: Any) -> Any:
+        """What the other side gives for it; what it changed in place is changed here."""
         peer, number = _parts(self)
-        changeable = tuple(part for part in args if isinstance(part, (list, dict, set)))
+        changeable = tuple(part for part in args if isinstance(part, _CHANGEABLE))
         sent = ["list", *map(peer.encode, args)], peer.encode(named)
         return peer.ask("call", number, *sent, kind=type(self)._kind, changed=changeable)
 

@@ -1,7 +1,7 @@
 """Values as they pass between the tests and the program they test: plain data, copied; all else stays where it is.
 
-`encode((1, {"a": b"x"}), hold)` is `["tuple", 1, ["dict", "a", ["bytes", "78"]]]`. `hold` takes what is no plain data and
-gives the number under which the other side may ask about it. Nothing that is decoded can run code: an answer says
+`encode((1, {"a": b"x"}), hold)` is `["tuple", 1, ["dict", "a", ["bytes", "78"]]]`. `hold` takes what is no plain data
+and gives the number under which the other side may ask about it. Nothing that is decoded can run code: an answer says
 what it is by its value alone, so that no program can answer with an object that claims to equal everything.
 """
 
@@ -13,7 +13,7 @@ import fractions
 from collections.abc import Callable
 from typing import Any
 
-_WHOLE = {
+_WHOLE: dict[str, Any] = {
     "tuple": tuple,
     "list": list,
     "set": set,
@@ -24,7 +24,11 @@ _WRITTEN: dict[str, tuple[type, Callable[[Any], list[Any]], Callable[..., Any]]]
     "bytes": (bytes, lambda value: [value.hex()], bytes.fromhex),
     "bytearray": (bytearray, lambda value: [value.hex()], bytearray.fromhex),
     "complex": (complex, lambda value: [value.real, value.imag], complex),
-    "range": (range, lambda value: [hex(value.start), hex(value.stop), hex(value.step)], lambda *of: range(*map(_int, of))),
+    "range": (
+        range,
+        lambda value: [hex(value.start), hex(value.stop), hex(value.step)],
+        lambda *of: range(*map(_int, of)),
+    ),
     "Decimal": (decimal.Decimal, lambda value: [str(value)], decimal.Decimal),
     "Fraction": (
         fractions.Fraction,
@@ -62,12 +66,12 @@ def encode(value: Any, hold: Callable[[Any], int]) -> Any:
     for name, kind in _WHOLE.items():
         if isinstance(value, kind):
             return [name, *(encode(part, hold) for part in kind.__iter__(value))]
-    for name, (kind, parts, _) in _WRITTEN.items():
-        if isinstance(value, kind):
+    for name, (written, parts, _) in _WRITTEN.items():
+        if isinstance(value, written):
             return [name, *parts(value)]
-    name = getattr(value, "__name__", None)
-    if isinstance(name, str) and getattr(builtins, name, None) is value:
-        return ["builtin", name]
+    known = getattr(value, "__name__", None)
+    if isinstance(known, str) and getattr(builtins, known, None) is value:
+        return ["builtin", known]
     return ["held", hold(value), callable(value)]
 
 

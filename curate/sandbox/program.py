@@ -19,15 +19,14 @@ def perform(connection: socket.socket, source: socket.socket, limits: dict[str, 
     text = Link(source).receive()
     source.close()
     peer = Peer(Link(connection), program=True)
-    sys.stdin = open(os.dup(0))  # noqa: SIM115
-    sys.stderr = open(os.dup(2), "w")  # noqa: SIM115
+    sys.stdin, sys.stderr = os.fdopen(os.dup(0)), os.fdopen(os.dup(2), "w")
     peer.printed = sys.stdout = Printed(limits["output"])  # type: ignore[assignment]
     random.seed(limits["seed"])
     module = types.ModuleType("program")
     sys.modules["program"] = module
     peer.held.append(lambda: exec(compile(text, "<program>", "exec"), module.__dict__))
     peer.held.append(lambda name: module.__dict__[name])
-    builtins.exit = builtins.quit = sys.exit
+    vars(builtins).update(exit=sys.exit, quit=sys.exit)  # `site`, which makes them, is not loaded
     try:
         while True:
             match peer.link.receive():

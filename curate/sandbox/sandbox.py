@@ -189,7 +189,8 @@ class Sandbox:
             cause = said["refused"] if said else (errors.decode(errors="replace").strip().splitlines() or ["?"])[-1]
             raise UsageError(
                 f"code cannot be isolated on this machine: {cause}",
-                "allow user namespaces (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0;"
+                "allow user namespaces (sysctl user.max_user_namespaces and"
+                " kernel.apparmor_restrict_unprivileged_userns=0;"
                 " in a container --security-opt seccomp=unconfined) on Linux 5.12 or later",
             )
         if process.stderr:

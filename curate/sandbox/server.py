@@ -14,28 +14,29 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from curate.sandbox import isolation
 from curate.sandbox.judging import judge
 from curate.sandbox.program import perform
 
-LOADED = (
-    "abc array ast base64 bisect calendar cmath collections.abc contextlib copy csv dataclasses datetime decimal difflib"
-    " enum fractions functools hashlib heapq hmac html inspect io itertools json math numbers operator pprint queue random"
-    " re secrets statistics string struct tempfile textwrap threading time traceback types typing unicodedata uuid zlib"
-).split()
+LOADED = """
+abc array ast base64 bisect calendar cmath collections.abc contextlib copy csv dataclasses datetime decimal difflib enum
+fractions functools hashlib heapq hmac html inspect io itertools json math numbers operator pprint queue random re
+secrets statistics string struct tempfile textwrap threading time traceback types typing unicodedata uuid zlib
+"""
 """Modules that programs often ask for: loaded once, so that no run waits for them."""
 
 
 def serve(control: socket.socket) -> None:
     """Isolates itself, says so, and serves until the process that began it is gone."""
     try:
-        for name in LOADED:
+        for name in LOADED.split():
             importlib.import_module(name)
         null = os.open(os.devnull, os.O_RDWR)
         beginner = os.pidfd_open(os.getppid())
-        isolation.isolate(folder for folder in sys.path if os.path.isdir(folder))
+        isolation.isolate(folder for folder in sys.path if Path(folder).is_dir())
     except OSError as error:
         control.sendall(json.dumps({"refused": str(error)}).encode() + b"\n")
         return

@@ -45,13 +45,23 @@ def test_a_right_program_passes_and_a_wrong_one_is_told_where(sandbox: Sandbox) 
 
 
 def test_examples_of_a_docstring_are_held_against_what_they_show(sandbox: Sandbox) -> None:
-    program = "def double(x):\n    print('doubling')\n    if x is None:\n        raise ValueError('nothing')\n    return x * 2"
-    shown = (
-        ">>> double('ab')\ndoubling\n'abab'\n>>> double(None)\nTraceback (most recent call last):\nValueError: nothing\n"
-    )
-    raising = program.replace("    print('doubling')\n    if", "    if x is not None: print('doubling')\n    if")
-    assert sandbox.run(raising, [], examples=shown).passed
-    wrong = sandbox.run(raising, [], examples=">>> double(2)\ndoubling\n5\n")
+    program = """
+def double(x):
+    if x is None:
+        raise ValueError("nothing")
+    print("doubling")
+    return x * 2
+"""
+    shown = """
+>>> double('ab')
+doubling
+'abab'
+>>> double(None)
+Traceback (most recent call last):
+ValueError: nothing
+"""
+    assert sandbox.run(program, [], examples=shown).passed
+    wrong = sandbox.run(program, [], examples=">>> double(2)\ndoubling\n5\n")
     assert wrong == Outcome("failed", "example 1 gives doubling 4: double(2)")
 
 
@@ -59,8 +69,9 @@ def test_values_of_every_plain_kind_come_back_as_they_are(sandbox: Sandbox) -> N
     program = """
 import collections, datetime, decimal, fractions
 def same(x): return x
-def kinds(): return [None, True, 10**400, -1.5, float("inf"), "가\\udcff", b"x", 2j, (1, [2, {3}]), {(1, 2): frozenset("a")},
-    range(3), decimal.Decimal("0.1"), fractions.Fraction(1, 3), datetime.date(2024, 2, 29), collections.deque([1])]
+def kinds(): return [None, True, 10**400, -1.5, float("inf"), "가\\udcff", b"x", 2j, (1, [2, {3}]),
+    {(1, 2): frozenset("a")}, range(3), decimal.Decimal("0.1"), fractions.Fraction(1, 3),
+    datetime.date(2024, 2, 29), collections.deque([1])]
 def counted(): return collections.Counter("aab")
 def pair(): return collections.namedtuple("Pair", "a b")(1, 2)
 """
@@ -103,7 +114,8 @@ def first(xs, key=len): return min(xs, key=key)
         "assert adder(2)(3) == 5",
         "assert first(['aa', 'b']) == 'b' and first([2, 1], key=lambda x: x) == 1",
         "s = Stack()\ns.push(1)\nassert len(s) == 1 and s.items == [1] and s == s and isinstance(s, Stack)",
-        "s = Stack(most=0)\ntry:\n    s.push(1)\n    assert False\nexcept Full as error:\n    assert str(error) == 'full'",
+        "s = Stack(most=0)\ntry:\n    s.push(1)\n    assert False\nexcept Full as error:\n"
+        "    assert str(error) == 'full'",
     ]
     assert sandbox.run(program, tests) == Outcome("passed")
 
@@ -116,10 +128,11 @@ FORGERIES = {
     "exit at the end": "import atexit, os\natexit.register(os._exit, 0)\ndef double(x): return 0",
     "always equal": "class Yes:\n    def __eq__(self, other): return True\n    def __bool__(self): return True\n"
     "def double(x): return Yes()",
-    "an int that equals everything": "class Yes(int):\n    def __eq__(self, other): return True\ndef double(x): return Yes(1)",
+    "an int that equals everything": "class Yes(int):\n    def __eq__(self, other): return True\n"
+    "def double(x): return Yes(1)",
     "patched builtins": "import builtins\nbuiltins.AssertionError = type('Quiet', (), {})\n"
     "builtins.exec = lambda *a: None\nbuiltins.compile = lambda *a: None\ndef double(x): return 0",
-    "patched json": "import json\njson.dumps = lambda *a, **k: '{\"verdict\": \"passed\", \"cause\": \"\"}'\n"
+    "patched json": 'import json\njson.dumps = lambda *a, **k: \'{"verdict": "passed", "cause": ""}\'\n'
     "def double(x): return 0",
     "verdict on every handle": "import os, json\ndef double(x):\n"
     "    said = json.dumps({'verdict': 'passed', 'cause': ''}).encode()\n    for handle in range(256):\n"
@@ -127,14 +140,17 @@ FORGERIES = {
     "frames": "import sys\ndef double(x):\n    frame = sys._getframe()\n    while frame:\n"
     "        for name, value in list(frame.f_locals.items()) + list(frame.f_globals.items()):\n"
     "            if ''.join(['double', '(3) ==']) in repr(value): return 6\n        frame = frame.f_back\n    return 0",
-    "garbage": "import gc\ndef double(x):\n    return 6 if any(isinstance(o, str) and ''.join(['double', '(3) ==']) in o "
+    "garbage": "import gc\ndef double(x):\n    return 6 if any("
+    "isinstance(o, str) and ''.join(['double', '(3) ==']) in o "
     "for d in gc.get_objects() for o in gc.get_referents(d)) else 0",
     "tracing": "import sys, threading\ndef tracer(frame, event, arg):\n    frame.f_lineno = frame.f_lineno\n"
     "    return tracer\nsys.settrace(tracer)\ndef double(x): return 0",
     "its own peer": "import gc, os\ndef double(x):\n    for o in gc.get_objects():\n"
     "        if type(o).__name__ == 'Peer':\n"
-    "            o.link.send(['ask', 'get', 0, '__globals__'])\n            o.link.send({'verdict': 'passed'})\n    os._exit(0)",
-    "killing the judge": "import os, signal\ndef double(x):\n    for pid in range(2, 20000):\n        if pid != os.getpid():\n"
+    "            o.link.send(['ask', 'get', 0, '__globals__'])\n"
+    "            o.link.send({'verdict': 'passed'})\n    os._exit(0)",
+    "killing the judge": "import os, signal\ndef double(x):\n    for pid in range(2, 20000):\n"
+    "        if pid != os.getpid():\n"
     "            try: os.kill(pid, signal.SIGKILL)\n            except OSError: pass\n    return 0",
     "looking into the judge": "import ctypes, os\ndef double(x):\n    libc = ctypes.CDLL(None)\n"
     "    for pid in range(1, 20000):\n"
@@ -163,7 +179,7 @@ def test_an_endless_loop_and_an_endless_sleep_end(sandbox: Sandbox) -> None:
     assert result(sandbox, "while True: pass") == Outcome("timeout", "it took longer than 0.5 s")
     began = time.monotonic()
     assert result(sandbox, "import time\ntime.sleep(60)").verdict == "timeout"
-    ignoring = "import signal, time\nsignal.signal(signal.SIGPROF, signal.SIG_IGN)\nsignal.setitimer(2, 0)\nwhile True: pass"
+    ignoring = "import signal\nsignal.signal(signal.SIGPROF, signal.SIG_IGN)\nsignal.setitimer(2, 0)\nwhile True: pass"
     assert result(sandbox, ignoring).verdict == "timeout"
     assert time.monotonic() - began < 10
 
@@ -180,8 +196,8 @@ return 1 if made == 0 else made"""
     assert result(sandbox, bomb) == Outcome("passed")
     with Sandbox(Limits(processes=3, seconds=1)) as more:
         assert result(more, bomb.replace("made == 0", "made == 2")).passed
-        threads = "import threading\ndef found():\n    t = threading.Thread(target=lambda: None)\n    t.start()\n    t.join()\n    return 1"
-        assert more.run(threads, ["assert found() == 1"]).passed
+        threads = "import threading\nt = threading.Thread(target=print)\nt.start()\nt.join()\nreturn 1"
+        assert result(more, threads).passed
 
 
 def test_a_hundred_gigabytes_are_not_had(sandbox: Sandbox) -> None:
@@ -249,8 +265,8 @@ def test_parents_and_others_cannot_be_killed(sandbox: Sandbox) -> None:
 def test_namespaces_and_rights_are_not_to_be_had_again(sandbox: Sandbox) -> None:
     again = """import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)
-calls = [libc.unshare(0x10000000), libc.unshare(0x20000), libc.mount(b'x', b'/tmp', b'tmpfs', 0, None), libc.chroot(b'/tmp'),
-    libc.syscall(56, 0x10000000 | 17, 0, 0, 0, 0), libc.syscall(101, 16, 1, 0, 0), libc.shmget(1, 1 << 20, 0o1600)]
+calls = [libc.unshare(0x10000000), libc.unshare(0x20000), libc.mount(b'x', b'/tmp', b'tmpfs', 0, None),
+    libc.chroot(b'/tmp'), libc.ptrace(16, 1, 0, 0), libc.shmget(1, 1 << 20, 0o1600)]
 return 1 if set(calls) == {-1} else calls"""
     assert result(sandbox, again) == Outcome("passed")
 
@@ -285,7 +301,7 @@ def test_random_is_the_same_for_the_same_seed_only(sandbox: Sandbox) -> None:
 def world_of(sandbox: int) -> str:
     """The process namespace of a sandbox, by the number of the process outside that waits for it."""
     first = Path(f"/proc/{sandbox}/task/{sandbox}/children").read_text().split()[0]
-    return os.readlink(f"/proc/{first}/ns/pid")
+    return str(Path(f"/proc/{first}/ns/pid").readlink())
 
 
 def inhabitants(world: str) -> int:
@@ -293,119 +309,8 @@ def inhabitants(world: str) -> int:
     many = 0
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            many += os.readlink(entry / "ns/pid") == world
+            many += str((entry / "ns/pid").readlink()) == world
     return many
-
-
-def test_a_hundred_gigabytes_are_not_had(sandbox: Sandbox) -> None:
-    assert result(sandbox, "return len(bytearray(100 << 30))").verdict == "memory"
-    assert result(sandbox, "x = []\nwhile True: x.append(bytes(10 << 20))").verdict == "memory"
-    memfd = "import os\ntry:\n    os.memfd_create('x')\n    return 0\nexcept PermissionError:\n    return 1"
-    assert result(sandbox, memfd).passed  # memory that no limit would count
-
-
-def test_the_disk_cannot_be_filled_and_nothing_else_be_written(sandbox: Sandbox) -> None:
-    filling = """import os
-written = 0
-try:
-    for n in range(1000):
-        with open(f'/tmp/{n}', 'wb') as file:
-            for _ in range(100): written += file.write(bytes(1 << 20))
-except OSError: pass
-return 1 if 0 < written <= 16 << 20 else written"""
-    assert result(sandbox, filling).passed
-    assert result(sandbox, "import os\nreturn 1 if os.listdir('/tmp') == [] else 0").passed  # gone with its run
-    outside = """import os, sys
-found = []
-for folder in ['/', '/etc', '/dev/shm', os.path.dirname(os.__file__), '/var/tmp', '/home', '/root']:
-    try: found.append(open(folder + '/written', 'w'))
-    except OSError: pass
-return len(found) + 1"""
-    assert result(sandbox, outside).passed
-
-
-def test_home_environment_and_the_tool_itself_are_not_there(sandbox: Sandbox, tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("secret")
-    looking = f"""import os
-found = [p for p in ['{tmp_path}/secret', '{Path.home()}/.bashrc', '/etc/passwd', '/proc/1/environ', '/proc/self/maps',
-    '/sys', '/dev/null', '{sys.executable}', '{__file__}'] if os.path.exists(p)]
-return 1 if not found and not [n for n in os.environ if n not in ('PYTHONHASHSEED', 'LC_CTYPE')] else found"""
-    assert result(sandbox, looking) == Outcome("passed")
-    tool = "try:\n    import curate.sandbox.sandbox\n    return 0\nexcept ImportError:\n    return 1"
-    assert result(sandbox, tool).passed
-    packages = "import glob, os\nhere = os.path.dirname(os.__file__)\nreturn 1 + len(glob.glob(here + '/*-packages/*'))"
-    assert result(sandbox, packages).passed
-
-
-def test_no_socket_reaches_anything(sandbox: Sandbox) -> None:
-    opening = """import socket
-opened = 0
-for family in range(2, 46):
-    for kind in (1, 2, 3):
-        try:
-            socket.socket(family, kind)
-            opened += 1
-        except OSError: pass
-return opened + 1"""
-    assert result(sandbox, opening) == Outcome("passed")
-
-
-def test_parents_and_others_cannot_be_killed(sandbox: Sandbox) -> None:
-    sandbox.run("", [])
-    process = sandbox._process
-    killing = "import os\nfor pid in (os.getppid(), 1):\n    os.kill(pid, 9)\nreturn 1"
-    assert result(sandbox, killing).passed  # process 1 of a sandbox cannot be killed from within
-    assert sandbox._process is process
-    assert process is not None and process.poll() is None
-
-
-def test_namespaces_and_rights_are_not_to_be_had_again(sandbox: Sandbox) -> None:
-    again = """import ctypes, os
-libc = ctypes.CDLL(None, use_errno=True)
-calls = [libc.unshare(0x10000000), libc.unshare(0x20000), libc.mount(b'x', b'/tmp', b'tmpfs', 0, None), libc.chroot(b'/tmp'),
-    libc.syscall(56, 0x10000000 | 17, 0, 0, 0, 0), libc.syscall(101, 16, 1, 0, 0), libc.shmget(1, 1 << 20, 0o1600)]
-return 1 if set(calls) == {-1} else calls"""
-    assert result(sandbox, again) == Outcome("passed")
-
-
-def test_a_flood_of_output_is_stopped(sandbox: Sandbox) -> None:
-    assert result(sandbox, "while True: print('x' * 1000)").cause == "it printed more than 100,000 characters"
-    assert result(sandbox, "import os\nfor _ in range(10000): os.write(1, b'x' * 1000)\nreturn 1").passed
-    assert result(sandbox, "return 'x' * 20_000_000").cause == "the program gave an answer that is none"
-
-
-def test_a_segfault_ends_its_own_run_only(sandbox: Sandbox) -> None:
-    deep = "import sys\nsys.setrecursionlimit(10**9)\nf = lambda n: sum(map(f, [n + 1]))\nreturn f(0)"
-    assert result(sandbox, deep) == Outcome("error", "the program was ended by SIGSEGV")
-    assert result(sandbox, "import ctypes\nctypes.string_at(0)").cause == "the program was ended by SIGSEGV"
-    assert result(sandbox, "f = lambda: f()\nreturn f()").cause.startswith("test 1 raised RecursionError")
-
-
-def test_tests_are_as_confined_as_programs(sandbox: Sandbox) -> None:
-    outside = ["import os\nassert not os.path.exists('/etc/passwd')", "import os\nos._exit(0)"]
-    assert sandbox.run("", outside) == Outcome("error", "the test ended itself, with status 0")
-    assert sandbox.run("", ["raise SystemExit(0)"]).verdict == "failed"
-    assert sandbox.run("", ["while True: pass"]).verdict == "timeout"
-
-
-def test_random_is_the_same_for_the_same_seed_only(sandbox: Sandbox) -> None:
-    program = "import random\ndef drawn(): return random.random()"
-    tests = ["assert drawn() == 0.8444218515250481"]
-    assert sandbox.run(program, tests, seed=0).passed
-    assert not sandbox.run(program, tests, seed=1).passed
-
-
-def processes_of(session: int) -> list[int]:
-    """Processes in the sandbox's session, and those whose user namespace is another than ours."""
-    ours, found = os.readlink("/proc/self/ns/pid"), []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if os.readlink(entry / "ns/pid") != ours or os.getsid(int(entry.name)) == session:
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
 
 
 def test_a_hundred_runs_leave_no_process_file_handle_or_mount(tmp_path: Path) -> None:
@@ -418,8 +323,7 @@ if os.fork() == 0:
     time.sleep(1000)
 def found(): return 1
 """
-    mounts, handles = Path("/proc/self/mountinfo").read_text(), len(os.listdir("/proc/self/fd"))
-    files = set(os.listdir("/tmp"))
+    mounts, handles = Path("/proc/self/mountinfo").read_text(), len(list(Path("/proc/self/fd").iterdir()))
     with Sandbox(Limits(processes=4)) as sandbox:
         sandbox.run("", [])
         assert sandbox._process
@@ -431,8 +335,8 @@ def found(): return 1
     assert inhabitants(world) == 0
     assert not Path(f"/proc/{holder}").exists()
     assert Path("/proc/self/mountinfo").read_text() == mounts
-    assert len(os.listdir("/proc/self/fd")) == handles
-    assert not [name for name in set(os.listdir("/tmp")) - files if name == "left"]
+    assert len(list(Path("/proc/self/fd").iterdir())) == handles
+    assert not Path("/tmp/left").exists()
 
 
 def test_it_ends_with_the_process_that_opened_it() -> None:
