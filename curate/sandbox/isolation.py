@@ -73,7 +73,7 @@ def isolate(folders: Iterable[str]) -> None:
     architecture()
     spaces = _NEW_MOUNTS | _NEW_NAMES | _NEW_IPC | _NEW_PROCESSES | _NEW_NETWORK
     # Root needs no user namespace to mount, and could not read its own folders from inside one as somebody else.
-    root = os.geteuid() == 0
+    root = os.geteuid() == 0 and _is_user(_NOBODY)
     proc = os.open("/proc/self", os.O_DIRECTORY)
     if root:
         _unshare(spaces)
@@ -81,7 +81,10 @@ def isolate(folders: Iterable[str]) -> None:
         user, group = os.geteuid(), os.getegid()
         _unshare(spaces | _NEW_USERS)
         _map_ids(proc, user, group)
-    _minimal_root([os.path.realpath(folder) for folder in folders])
+    real = [os.path.realpath(folder) for folder in folders]
+    if any(Path(folder).is_relative_to("/tmp") for folder in real):
+        raise OSError("Python's own library lies in /tmp, where programs write")
+    _minimal_root(real)
     if root:
         os.setgroups([])
         os.setresgid(_NOBODY, _NOBODY, _NOBODY)
@@ -119,6 +122,22 @@ def unreadable() -> None:
 def die_with_parent() -> None:
     """The kernel kills this process when its parent is gone."""
     _prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+
+
+def check_processes_are_limited() -> None:
+    """Raises OSError where the limit on processes does not hold, as for the machine's root under another name."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+            os.fork()
+        except BlockingIOError:
+            status = 0
+        finally:
+            os._exit(status)
+    if os.waitpid(child, 0)[1] != 0:
+        raise OSError("its limit on processes does not hold for this user")
 
 
 def confine(memory: int, processes: int, file_bytes: int, seconds: float) -> None:
@@ -181,6 +200,12 @@ def _map_ids(proc: int, user: int, group: int) -> None:
         file = os.open(name, os.O_WRONLY, dir_fd=proc)
         os.write(file, text.encode())
         os.close(file)
+
+
+def _is_user(number: int) -> bool:
+    """Whether such a user can be in the present user namespace."""
+    ranges = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    return any(int(first) <= number < int(first) + int(many) for first, _, many in ranges)
 
 
 def _few_system_calls() -> None:

@@ -47,6 +47,11 @@ def serve(control: socket.socket) -> None:
     os.close(beginner)
     isolation.die_with_parent()
     isolation.unreadable()
+    try:
+        isolation.check_processes_are_limited()
+    except OSError as error:
+        control.sendall(json.dumps({"refused": str(error)}).encode() + b"\n")
+        os._exit(1)
     for name in [name for name in sys.modules if name.partition(".")[0] == "curate"]:
         del sys.modules[name]  # a program that looks for the tool finds none
     gc.collect()

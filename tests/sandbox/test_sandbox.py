@@ -361,3 +361,12 @@ def test_where_code_cannot_be_isolated_none_is_run(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(UsageError, match="needs Linux, and this is darwin"):
         Sandbox().run("", [])
+
+
+def test_root_under_another_name_is_refused_since_no_limit_on_processes_holds_for_it() -> None:
+    code = "from curate.sandbox import Sandbox; print(Sandbox().run('', []).verdict)"
+    ran = subprocess.run(["unshare", "-r", sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if os.geteuid() == 0:
+        assert "cannot be isolated on this machine: its limit on processes does not hold" in ran.stderr
+    else:
+        assert ran.stdout == "passed\n"
