@@ -15,6 +15,7 @@ COMMANDS = (
     "judge",
     "judge calibrate",
     "judge distill",
+    "synth",
     "split",
     "why",
     "restore",

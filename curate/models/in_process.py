@@ -21,6 +21,8 @@ def rendered(tokenizer: Any, request: Request) -> str:
     Where the template knows no system turn (Gemma's of old), its text begins the first user turn.
     """
     turns = [turn._asdict() for turn in request.turns]
+    if request.continues:
+        return _unfinished(tokenizer, turns)
     if not tokenizer.chat_template:
         return "\n\n".join([turn["content"] for turn in turns]) + "\n\n" + request.prefill
     try:
@@ -32,6 +34,16 @@ def rendered(tokenizer: Any, request: Request) -> str:
         text = tokenizer.apply_chat_template([merged, *turns[2:]], tokenize=False, add_generation_prompt=True)
     # what `continue_final_message` gives loses white space at the end of the prefill; this does not
     return str(text) + request.prefill
+
+
+def _unfinished(tokenizer: Any, turns: list[dict[str, str]]) -> str:
+    """The turns with the last one left open. Raises UsageError for a model without a chat template."""
+    if not tokenizer.chat_template:
+        raise UsageError("a model without a chat template has no user's turn to go on with", "name a chat model")
+    mark = "\ue000"  # a private character, so that the end of the text is found whatever the template puts around it
+    last = {**turns[-1], "content": turns[-1]["content"] + mark}
+    text = str(tokenizer.apply_chat_template([*turns[:-1], last], tokenize=False))
+    return text[: text.rindex(mark)]
 
 
 def likeliest(tokens: Iterable[tuple[str, float]]) -> dict[str, float]:

@@ -38,6 +38,8 @@ class Request:
     """The answer is JSON of this schema."""
     prefill: str = ""
     """The answer begins with this, which is not part of the reply."""
+    continues: bool = False
+    """The model goes on with the last turn, whoever's it is: a user's turn, as Magpie samples it."""
 
     def __post_init__(self) -> None:
         if self.top_logprobs is not None and (self.choices or self.schema):
@@ -46,6 +48,8 @@ class Request:
     def key(self, model: str) -> bytes:
         """16 bytes that name model, prompt and sampling: the cache's key."""
         asked = {name: value for name, value in vars(self).items() if value not in (None, "", ())}
+        if not self.continues:  # as keys were before there was such a field
+            del asked["continues"]
         asked["turns"] = [tuple(turn) for turn in self.turns]
         text = orjson.dumps([model, asked], option=orjson.OPT_SORT_KEYS)
         return xxhash.xxh3_128_digest(text)

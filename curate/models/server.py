@@ -242,6 +242,7 @@ def body_of(request: Request, model: str) -> dict[str, Any]:
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     if request.prefill:
         messages.append({"role": "assistant", "content": request.prefill})
+    if request.prefill or request.continues:
         body |= {"add_generation_prompt": False, "continue_final_message": True}
     return body
 

@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 KEPT, DROPPED, LINE = "#010101", "#020202", "#030303"
@@ -65,6 +66,16 @@ def yield_curve(curve: list[tuple[float, int]], threshold: float | None) -> str:
         "y": {"field": "rows", "type": "quantitative", "title": "rows that would stay"},
     }
     return _svg([_layer(rows, {"type": "line", "color": KEPT, "strokeWidth": 2}, encoding)], threshold, "threshold")
+
+
+def line(points: Sequence[tuple[float, float]], title: str, what: str) -> str:
+    """A share over something that goes on, as attempts do."""
+    rows = [{"at": at, "share": share} for at, share in points]
+    encoding = {
+        "x": {"field": "at", "type": "quantitative", "title": title},
+        "y": {"field": "share", "type": "quantitative", "title": what, "axis": {"format": "%"}},
+    }
+    return _svg([_layer(rows, {"type": "line", "color": DROPPED, "strokeWidth": 2}, encoding)])
 
 
 def before_and_after(groups: list[str], before: list[float], after: list[float]) -> str:

@@ -68,9 +68,9 @@ class Plan:
     @classmethod
     def of(cls, kind: str, language: str, seed: int, topics: Sequence[Topic] | None = None) -> "Plan":
         """The plan of a kind; its own trees where no topics are given."""
-        axes = _tree(_bundled("synthesis.yaml"))[kind]
+        axes = _tree(bundled("synthesis.yaml"))[kind]
         if topics is None:
-            trees = [_tree(_bundled(f"topics/{name}.yaml")) for name in axes["trees"]]
+            trees = [_tree(bundled(f"topics/{name}.yaml")) for name in axes["trees"]]
             topics = [topic for tree in trees for topic in _leaves(tree, language)]
         said = tuple(tuple(_in(language, name) for name in axes[axis]) for axis in AXES)
         return cls(tuple(topics), said, language, seed)
@@ -134,7 +134,8 @@ def thinnest_first(topics: Mapping[str, Sequence[str]], most: int = 4) -> list[T
     ]
 
 
-def _bundled(name: str) -> Path:
+def bundled(name: str) -> Path:
+    """A file of `data/`."""
     return next(file for folder in curate.__path__ if (file := Path(folder) / "data" / name).is_file())
 
 
