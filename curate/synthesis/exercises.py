@@ -7,6 +7,7 @@ function that only returns None".
 import ast
 import doctest
 import inspect
+import math
 import re
 import textwrap
 import warnings
@@ -29,8 +30,12 @@ ALLOWED = frozenset(_NAMES.split())
 FEWEST_TESTS = 3
 FEWEST_LETTERS = 20
 """Letters of a docstring before its first example: less states no behaviour."""
-KILLED = 0.6
-"""Share of the mutants that the tests must fail for."""
+KILLED = 0.5
+"""Share of the mutants that the tests must fail for. Of the exercises made of HumanEval and MBPP, whose tests people
+wrote, 1 in 130 is below it, and 1 in 15 below 0.7 (`benchmarks/sandbox.py`): some mutants do what the solution does."""
+
+MUTANT_SECONDS = 0.3
+"""Of processor time, after which a mutant counts as one that never ends."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +105,13 @@ def check_bites(exercise: Exercise, sandbox: Sandbox, killed: float = KILLED) ->
     empty, *others = mutants(exercise.solution, exercise.name)
     if _run(exercise, sandbox, empty, examples=False).passed:
         raise Lost("bites", "the tests also pass for a function that only returns None")
-    alive = 0
-    for number, mutant in enumerate(others):
-        alive += _run(exercise, sandbox, mutant, seconds=0.3, examples=False).passed
-        if alive > (1 - killed) * len(others):
-            raise Lost("bites", f"the tests pass for {alive} of {number + 1} wrong versions of the solution")
+    enough, dead = math.ceil(killed * len(others)), 0
+    for number, mutant in enumerate(others, 1):
+        if dead >= enough:
+            return  # the rest decides nothing
+        dead += not _run(exercise, sandbox, mutant, seconds=MUTANT_SECONDS, examples=False).passed
+        if enough - dead > len(others) - number:
+            raise Lost("bites", f"the tests also pass for {number - dead} of {number} wrong versions of the solution")
 
 
 def _run(
