@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Literal
 
 import numpy as np
@@ -133,7 +134,7 @@ def _make(order: Order, n: int, log: Log, yields: Yields) -> None:
 
 
 def _attempts_of(order: Order, stack: ExitStack) -> Callable[[int], Attempt]:
-    """What begins an attempt of the order's kind; a sandbox, where it needs one, is open as long as `stack`."""
+    """What begins an attempt of the order's kind; sandboxes, where it needs them, are open as long as `stack`."""
     plan, tokens, examples = order.plan, order.tokens, order.examples
     if order.kind == "textbook":
         return lambda number: textbook.attempt(plan[number], tokens)
@@ -144,9 +145,11 @@ def _attempts_of(order: Order, stack: ExitStack) -> Callable[[int], Attempt]:
     from curate.sandbox import Sandbox
     from curate.synthesis import writing_exercises
 
-    sandbox = stack.enter_context(Sandbox())
+    free: SimpleQueue[Sandbox] = SimpleQueue()
+    for _ in range(order.working.threads):
+        free.put(stack.enter_context(Sandbox()))
     structured = not order.model.startswith("hf:")
-    return lambda number: writing_exercises.attempt(plan[number], tokens, sandbox, structured, order.repair)
+    return lambda number: writing_exercises.attempt(plan[number], tokens, free, structured, order.repair)
 
 
 def _settled(made: Made, order: Order, taken: Taken, benchmarks: Benchmarks) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 `{"signature": "def double(x: int) -> int:", "docstring": "...", "solution": "...", "tests": ["assert ..."]}`
 """
 
+from queue import SimpleQueue
 from typing import Any
 
 import orjson
@@ -29,28 +30,33 @@ SCHEMA: dict[str, Any] = {
 """What the model is held to, where its server or engine can do that."""
 
 
-def attempt(seed: Seed, max_tokens: int, sandbox: Sandbox, structured: bool, repair: bool) -> Attempt:
-    """One exercise. `structured`: the model can be held to JSON; `repair`: it may mend what was wrong, once."""
+def attempt(seed: Seed, max_tokens: int, free: SimpleQueue[Sandbox], structured: bool, repair: bool) -> Attempt:
+    """One exercise. `free`: sandboxes that nobody uses; `structured`: the model can be held to JSON; `repair`: it may
+    mend what was wrong, once."""
     more: dict[str, Any] = {"schema": SCHEMA} if structured else {}
     asked = prompt("exercise", seed, examples=seed.topic.examples)
     reply = yield asking(asked, seed, max_tokens, **more)
     tries = 1
     try:
-        exercise = _proven(whole_text(reply), sandbox)
+        exercise = _proven(whole_text(reply), free)
     except Lost as lost:
         if not repair or reply.finish == "length":
             raise
         tries, reason = 2, prompt("repair", seed, reason=lost.reason)
         turns = (Turn("user", asked), Turn("assistant", reply.text), Turn("user", reason))
         reply = yield asking("", seed, max_tokens, step=1, turns=turns, **more)
-        exercise = _proven(whole_text(reply), sandbox)
+        exercise = _proven(whole_text(reply), free)
     check_sound(exercise.instruction, exercise.solution, ("secrets", "pii"))
     return Draft(exercise.instruction, exercise.solution, functions_in(exercise.solution), {"tries": tries})
 
 
-def _proven(text: str, sandbox: Sandbox) -> Exercise:
+def _proven(text: str, free: SimpleQueue[Sandbox]) -> Exercise:
     exercise = read_exercise(text)
-    check(exercise, sandbox)
+    sandbox = free.get()
+    try:
+        check(exercise, sandbox)
+    finally:
+        free.put(sandbox)
     return exercise
 
 
