@@ -1,7 +1,7 @@
 """What making rows costs beyond the model: figures for the README.
 
-`CURATE_TEST_DATA=... python benchmarks/synthesising.py` needs no model. A server answers at once with exercises that are
-built of HumanEval's and MBPP's reference solutions (contamination check on, against nothing but GSM8K): how many of
+`CURATE_TEST_DATA=... python benchmarks/synthesising.py` needs no model. A server answers at once with exercises that
+are built of HumanEval's and MBPP's reference solutions (contamination check on, against nothing but GSM8K): how many of
 them per second are parsed, run twice, held against every mutant, and compared with all that was accepted.
 `--part memory` writes textbook rows by the same kind of server: peak memory for 1,000 and for `--rows` of them.
 `--part busy --model hf:FOLDER` or `vllm:FOLDER` is the share of wall time in which the model was at work.
@@ -15,7 +15,6 @@ import random
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,8 +46,8 @@ def textbook(body: dict, luck: random.Random) -> str:
     def sentences(many: int) -> str:
         return " ".join(" ".join(luck.choices(WORDS, k=9)).capitalize() + "." for _ in range(many))
 
-    parts = (("Explanation", 12), ("Worked example", 6), ("Questions", 3))
-    return "\n\n".join(f"## {part}\n{sentences(many)} Is it so?" for part, many in parts)
+    shown = f"## Explanation\n{sentences(12)}\n\n## Worked example\n{sentences(6)}"
+    return f"{shown}\n\n## Questions\n1. Why {sentences(1)[:-1]}?\n2. How {sentences(1)[:-1]}?"
 
 
 def exercises() -> Callable[[dict, random.Random], str]:
@@ -117,11 +116,11 @@ def main() -> None:
         asyncio.run(serve(asked.serve))
     elif asked.part == "exercises":
         cpu, wall, peak, attempts = made("exercises", asked.rows)
-        print(f"{attempts:,} exercises, {asked.rows:,} accepted: {attempts / wall:.1f}/s, {wall:.1f} s, {cpu:.1f} CPU s, {peak / 1e6:,.0f} MB")
+        print(f"{attempts:,} exercises, {asked.rows:,} accepted: {attempts / wall:.1f}/s, {cpu:.1f} CPU s")
     elif asked.part == "memory":
         for rows in (1000, asked.rows):
             cpu, wall, peak, attempts = made("textbook", rows)
-            print(f"{rows:>9,} rows of {attempts:,} attempts: {peak / 1e6:,.0f} MB, {wall:,.0f} s, {rows / wall:,.0f} rows/s")
+            print(f"{rows:>9,} rows of {attempts:,} attempts: {peak / 1e6:,.0f} MB, {rows / wall:,.0f} rows/s")
     else:
         busy(asked.model, asked.kind, asked.rows)
 

@@ -48,10 +48,11 @@ def version_of(name: str, language: str) -> str:
     return f"{name}@{load_template(f'synth/{name}.{language}').facts['version']}"
 
 
-def asking(text: str, seed: Seed, max_tokens: int, step: int = 0, **more: Any) -> Request:
-    """A request of one turn, sampled so that each attempt and step has a seed of its own."""
+def asking(asked: str | tuple[Turn, ...], seed: Seed, max_tokens: int, step: int = 0, **more: Any) -> Request:
+    """A request of a user's turn or of several, sampled so that each attempt and step has a seed of its own."""
+    turns = (Turn("user", asked),) if isinstance(asked, str) else asked
     sampled = {"temperature": 0.8, "top_p": 0.95, "seed": (seed.number + step) & 0x7FFFFFFF}
-    return Request(turns=(Turn("user", text),), max_tokens=max_tokens, **{**sampled, **more})
+    return Request(turns=turns, max_tokens=max_tokens, **{**sampled, **more})
 
 
 def whole_text(reply: Reply, stage: str = "parsed") -> str:

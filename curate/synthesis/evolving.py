@@ -10,7 +10,6 @@ from curate.models import Request, Turn
 from curate.synthesis.drafts import Attempt, Draft, Lost, asking, prompt, whole_text
 from curate.synthesis.instructions import check_instruction, cleaned
 from curate.synthesis.planning import Seed
-from curate.synthesis.soundness import check_language, check_sound
 
 _COPIED = re.compile(
     r"given (?:prompt|instruction)|rewritten (?:prompt|instruction)|#(?:given|rewritten|new) prompt#|</?instruction>"
@@ -34,8 +33,6 @@ def attempt(seed: Seed, max_tokens: int, examples: tuple[str, ...]) -> Attempt:
     reply = yield asking(instruction, seed, max_tokens, step=1, temperature=0.3)
     response = whole_text(reply)
     check_answer(response)
-    check_language(seed.language, instruction, response)
-    check_sound(instruction, response)
     return Draft(instruction, response, facts={"evolved_from": given})
 
 

@@ -18,6 +18,9 @@ from curate.working import Working
 AT_ONCE = 8
 """Requests that are given to the model at a time."""
 
+TOGETHER = 64
+"""Attempts that are decided at a time, at most: one look at many rows costs little more than at one."""
+
 
 @dataclass(order=True)
 class _Todo:
@@ -93,8 +96,8 @@ class Line:
         self._ended = False
         self._error: BaseException | None = None
 
-    def attempts(self, first: int, window: Callable[[], int]) -> Iterator[Made]:
-        """What came of attempts `first`, `first` + 1, ..., without end, in order.
+    def attempts(self, first: int, window: Callable[[], int]) -> Iterator[list[Made]]:
+        """What came of attempts `first`, `first` + 1, ..., without end, in order: as many at a time as are finished.
 
         Raises what asking raises, once all that was answered is given out; InterruptedRun if a person stopped it.
         """
@@ -107,10 +110,14 @@ class Line:
                     self._open[started] = Made(started, self._begin(started))
                     self._step(workers, started, None)
                     started += 1
-                if (made := self._open.get(following)) and made.outcome is not None:
-                    del self._open[following]
+                while not self._events.empty():  # all that came while others were decided
+                    self._take(workers)
+                done: list[Made] = []
+                while len(done) < TOGETHER and (made := self._open.get(following)) and made.outcome is not None:
+                    done.append(self._open.pop(following))
                     following += 1
-                    yield made
+                if done:
+                    yield done
                 elif not self._ended or self._busy:
                     self._take(workers)
                 elif self._error:

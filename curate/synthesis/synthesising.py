@@ -27,6 +27,8 @@ from curate.synthesis.drafts import Attempt, Draft, Lost
 from curate.synthesis.line import Line, Made
 from curate.synthesis.log import Log
 from curate.synthesis.orders import Order
+from curate.synthesis.planning import Seed
+from curate.synthesis.soundness import unsound
 from curate.synthesis.taken import Benchmarks, Taken
 from curate.synthesis.yields import Yields
 
@@ -106,7 +108,7 @@ def _make(order: Order, n: int, log: Log, yields: Yields) -> None:
         return
     if before:
         working.notice(f"going on after {before:,} attempts, {yields.accepted:,} of them accepted")
-    began = time.monotonic()
+    began, told = time.monotonic(), False
 
     def window() -> int:
         passed = (yields.accepted + 1) / (yields.attempts + 2)
@@ -115,19 +117,19 @@ def _make(order: Order, n: int, log: Log, yields: Yields) -> None:
     with ExitStack() as stack:
         line = Line(_attempts_of(order, stack), order.model, order.work_dir, working)
         for made in line.attempts(before, window):
-            entry = _settled(made, order, taken, benchmarks)
-            log.append(entry)
-            yields.count(entry)
+            for entry in _settled(made, order, taken, benchmarks):
+                log.append(entry)
+                yields.count(entry)
+                if yields.accepted >= n:
+                    return
             share = yields.accepted / yields.attempts
             working.report("synth", yields.accepted, n, f"{share:.0%} of {yields.attempts:,} attempts accepted")
-            if yields.accepted >= n:
-                break
-            if yields.attempts - before == TOLD_AFTER and yields.accepted:
-                rest = (n - yields.accepted) / share / TOLD_AFTER
-                seconds = (time.monotonic() - began) * rest
-                tokens = yields.tokens / yields.attempts * TOLD_AFTER * rest
+            since = yields.attempts - before
+            if not told and since >= TOLD_AFTER and yields.accepted:
+                told, rest = True, (n - yields.accepted) / share / since
+                minutes, tokens = (time.monotonic() - began) * rest / 60, yields.tokens / yields.attempts * since * rest
                 working.notice(
-                    f"{share:.0%} of the first attempts were accepted: about {seconds / 60:,.0f} min "
+                    f"{share:.0%} of the first attempts were accepted: about {minutes:,.0f} min "
                     f"and {tokens / 1e6:,.1f} million tokens for the rest"
                 )
             yields.check()
@@ -152,20 +154,28 @@ def _attempts_of(order: Order, stack: ExitStack) -> Callable[[int], Attempt]:
     return lambda number: writing_exercises.attempt(plan[number], tokens, free, structured, order.repair)
 
 
-def _settled(made: Made, order: Order, taken: Taken, benchmarks: Benchmarks) -> dict[str, Any]:
-    """The entry of an attempt in the log, decided in the order of the plan."""
-    seed, outcome = order.plan[made.number], made.outcome
-    stage, reason, row = "accepted", "", {}
-    try:
-        if isinstance(outcome, Lost):
-            raise outcome
-        assert outcome is not None
-        taken.check(outcome)
-        benchmarks.check(outcome)
-        taken.add(outcome, made.number)
-        row = {"instruction": outcome.instruction, "response": outcome.response, **outcome.facts}
-    except Lost as lost:
-        stage, reason = lost.stage, lost.reason
+def _settled(made: list[Made], order: Order, taken: Taken, benchmarks: Benchmarks) -> Iterator[dict[str, Any]]:
+    """The entries of attempts in the log, decided in the order of the plan."""
+    drafts = [one.outcome for one in made if isinstance(one.outcome, Draft)]
+    looks = (
+        zip(unsound(drafts, order.kind, order.language), benchmarks.found(drafts), strict=True) if drafts else iter(())
+    )
+    for one in made:
+        stage, reason, row = "accepted", "", {}
+        if isinstance(one.outcome, Lost):
+            stage, reason = one.outcome.stage, one.outcome.reason
+        elif isinstance(one.outcome, Draft):
+            draft, (wrong, benchmark) = one.outcome, next(looks)
+            near = "" if wrong else taken.like(draft)
+            stages = (("sound", wrong), ("unique", near), ("clean", benchmark))
+            stage, reason = next((found for found in stages if found[1]), ("accepted", ""))
+            if stage == "accepted":
+                taken.add(draft, one.number)
+                row = {"instruction": draft.instruction, "response": draft.response, **draft.facts}
+        yield _entry(one, order.plan[one.number], stage, reason, row)
+
+
+def _entry(made: Made, seed: Seed, stage: str, reason: str, row: dict[str, Any]) -> dict[str, Any]:
     return {
         "attempt": made.number,
         "stage": stage,

@@ -11,7 +11,7 @@ import polars as pl
 from curate.contamination import BUILT_IN, Index, Known
 from curate.duplicates.growing import Growing, Instructions, hashes_of_labels, hashes_of_text
 from curate.formats.sources import Source
-from curate.synthesis.drafts import Draft, Lost
+from curate.synthesis.drafts import Draft
 from curate.working import Working
 
 FUNCTIONS_ALIKE = 0.8
@@ -31,17 +31,18 @@ class Taken:
         self._attempts: list[int] = []
         self._function_of: list[int] = []
 
-    def check(self, draft: Draft) -> None:
-        """Raises Lost where the draft is like a row that was accepted."""
+    def like(self, draft: Draft) -> str:
+        """How the draft is like a row that was accepted; nothing where it is like none."""
         if found := self._texts.nearest(hashes_of_text(_text(draft))):
-            raise Lost("unique", f"near a row accepted before ({self._attempt(found[0])}): similarity {found[1]:.2f}")
+            return f"near a row accepted before ({self._attempt(found[0])}): similarity {found[1]:.2f}"
         for hashes in _functions(draft):
             if found := self._functions.nearest(hashes):
                 where = self._attempt(self._function_of[found[0]])
-                raise Lost("unique", f"its function is one accepted before under other names ({where})")
+                return f"its function is one accepted before under other names ({where})"
         if self._instructions and (found := self._instructions.nearest(draft.instruction)):
             where = self._attempt(found[0])
-            raise Lost("unique", f"its instruction is in nearly the words of another ({where}): ROUGE-L {found[1]:.2f}")
+            return f"its instruction is in nearly the words of another ({where}): ROUGE-L {found[1]:.2f}"
+        return ""
 
     def add(self, draft: Draft, attempt: int) -> None:
         """Take an accepted draft in."""
@@ -64,19 +65,24 @@ class Benchmarks:
     def __init__(self, sources: Sequence[Source], working: Working, names: Sequence[str] = BUILT_IN) -> None:
         self._known = Known(names, sources, working) if names or sources else None
 
-    def check(self, draft: Draft) -> None:
-        """Raises Lost where the draft holds a test row, as `decontaminate` would find it."""
+    def found(self, drafts: Sequence[Draft]) -> list[str]:
+        """For each draft which test row it holds, as `decontaminate` would find it; else nothing."""
+        reasons = [""] * len(drafts)
         if self._known is None:
-            return
+            return reasons
         index: Index = self._known.index
-        found = index.matches(pl.Series([draft.instruction, draft.response]))
-        for name, bound, words in (("overlap", OVERLAP, "holds much of"), ("run", RUN, "has 13 words in a row of")):
-            hit = found.filter(pl.col(name) >= bound) if name == "run" else found.filter(pl.col(name) > bound)
-            if len(hit):
-                raise Lost("clean", f"it {words} {index.sides.rows[hit[f'{name}_side'][0]]}")
-        alike = index.sides.functions.most_like([draft.response]) if draft.functions else None
-        if alike and alike[0] >= CODE:
-            raise Lost("clean", f"its function is by {alike[0]:.0%} one of {index.sides.rows[alike[1]]}")
+        texts = pl.Series([text for draft in drafts for text in (draft.instruction, draft.response)])
+        of_texts = index.matches(texts).iter_rows(named=True)
+        for number, text in enumerate(of_texts):
+            if (text["run"] or 0) >= RUN:
+                reasons[number // 2] = f"it has {RUN} words in a row of {index.sides.rows[text['run_side']]}"
+            elif (text["overlap"] or 0) > OVERLAP:
+                reasons[number // 2] = f"it holds much of {index.sides.rows[text['overlap_side']]}"
+        for at, draft in enumerate(drafts):
+            alike = index.sides.functions.most_like([draft.response]) if draft.functions else None
+            if alike and alike[0] >= CODE:
+                reasons[at] = f"its function is by {alike[0]:.0%} one of {index.sides.rows[alike[1]]}"
+        return reasons
 
 
 def _text(draft: Draft) -> str:

@@ -7,7 +7,6 @@ import re
 
 from curate.synthesis.drafts import Attempt, Draft, Lost, asking, prompt, whole_text
 from curate.synthesis.planning import Seed
-from curate.synthesis.soundness import check_language, check_sound
 
 PARTS = {"en": ("Explanation", "Worked example", "Questions"), "ko": ("설명", "예제", "물음")}
 """The headings that a section must have, in order."""
@@ -27,8 +26,6 @@ def attempt(seed: Seed, max_tokens: int) -> Attempt:
     reply = yield asking(prompt("section", seed, request=request), seed, max_tokens, step=1)
     section = whole_text(reply)
     check_parts(section, seed.language)
-    check_language(seed.language, request, section)
-    check_sound(request, section)
     return Draft(request, section)
 
 

@@ -14,7 +14,6 @@ from curate.sandbox import Sandbox
 from curate.synthesis.drafts import Attempt, Draft, Lost, asking, prompt, whole_text
 from curate.synthesis.exercises import Exercise, check
 from curate.synthesis.planning import Seed
-from curate.synthesis.soundness import check_sound
 
 FIELDS = ("signature", "docstring", "solution", "tests")
 TEXT = {"type": "string", "minLength": 1}
@@ -44,9 +43,8 @@ def attempt(seed: Seed, max_tokens: int, free: SimpleQueue[Sandbox], structured:
             raise
         tries, reason = 2, prompt("repair", seed, reason=lost.reason)
         turns = (Turn("user", asked), Turn("assistant", reply.text), Turn("user", reason))
-        reply = yield asking("", seed, max_tokens, step=1, turns=turns, **more)
+        reply = yield asking(turns, seed, max_tokens, step=1, **more)
         exercise = _proven(whole_text(reply), free)
-    check_sound(exercise.instruction, exercise.solution, ("secrets", "pii"))
     return Draft(exercise.instruction, exercise.solution, functions_in(exercise.solution), {"tries": tries})
 
 

@@ -9,12 +9,17 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from aiohttp import web
 from chat_server import Server, chat_answer
 from conftest import Run
+
+import curate
+from curate.errors import StoppedError
+from curate.synthesis.orders import Order
+from curate.synthesis.synthesising import synthesise
 
 WORDS = "river stone lamp garden winter copper letter window market bridge salt paper forest engine mirror ladder ocean"
 KOREAN_WORDS = "강물 돌 등불 마당 겨울 구리 편지 창문 시장 다리 소금 종이 숲 기계 거울 사다리 바다 촛불 항구 천둥"
@@ -57,15 +62,18 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("language", ["en", "ko"])
-def test_n_is_of_accepted_rows(here: Path, curate_command: Run, server: Server, language: str) -> None:
+def textbook(server: Server, **more: Any) -> Order:
     server.answer = writes_textbooks
-    arguments = ("synth", "--n", "30", "--kind", "textbook", "--model", server.model, "--language", language)
-    said = json.loads(curate_command(*arguments, "--json").stdout)
+    return Order("textbook", server.model, **more)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_n_is_of_accepted_rows(here: Path, server: Server, language: Literal["en", "ko"]) -> None:
+    done = synthesise(textbook(server, language=language), 30)
     rows = rows_of(here / "synth.jsonl")
-    assert len(rows) == said["accepted"] == 30
-    assert said["attempts"] > 30
-    assert said["reasons"]["parsed"]
+    assert len(rows) == done.accepted == 30
+    assert done.attempts > 30
+    assert done.reasons["parsed"]
     source = rows[0]["_synth"]
     assert source["prompts"] == ["textbook@1", "section@1"]
     assert source["model"] == "tiny"
@@ -76,27 +84,29 @@ def test_n_is_of_accepted_rows(here: Path, curate_command: Run, server: Server, 
 
 def test_every_attempt_is_kept_with_its_reason(here: Path, curate_command: Run, server: Server) -> None:
     server.answer = writes_textbooks
-    said = json.loads(
-        curate_command("synth", "--n", "20", "--kind", "textbook", "--model", server.model, "--json").stdout
-    )
+    arguments = ("synth", "--n", "20", "--kind", "textbook", "--model", server.model, "--to", "messages")
+    ran = curate_command(*arguments, "--json")
+    said = json.loads(ran.stdout)
     attempts = rows_of(here / said["log"])
     assert [attempt["attempt"] for attempt in attempts] == list(range(len(attempts)))
     lost = [attempt for attempt in attempts if attempt["stage"] != "accepted"]
     assert {attempt["reason"] for attempt in lost} == {"the section has no part 'Questions'"}
+    assert f"parsed: {len(lost)} lost, most often: the section has no part 'Questions'" in ran.stderr
     assert all(attempt["replies"] for attempt in attempts)
     page = (here / said["report"]).read_text()
     assert "20 of 20 rows" in page
     assert "the section has no part" in page
+    filtered = curate.filter("synth.jsonl").summary
+    assert (filtered.rows_in, filtered.rejected) == (20, 0)
 
 
-def test_a_larger_n_goes_on_and_a_smaller_one_is_its_beginning(here: Path, curate_command: Run, server: Server) -> None:
-    server.answer = writes_textbooks
-    arguments = ("synth", "--kind", "textbook", "--model", server.model)
-    curate_command(*arguments, "--n", "10", "-o", "ten.jsonl")
+def test_a_larger_n_goes_on_and_a_smaller_one_is_its_beginning(here: Path, server: Server) -> None:
+    order = textbook(server)
+    synthesise(order, 10, "ten.jsonl")
     asked = len(server.asked)
-    curate_command(*arguments, "--n", "25", "-o", "more.jsonl")
+    synthesise(order, 25, "more.jsonl")
     again = len(server.asked)
-    curate_command(*arguments, "--n", "10", "-o", "again.jsonl")
+    synthesise(order, 10, "again.jsonl")
     assert len(server.asked) == again > asked
     ten, more = (here / "ten.jsonl").read_bytes(), (here / "more.jsonl").read_bytes()
     assert more.startswith(ten)
@@ -128,24 +138,23 @@ def test_killed_and_resumed_it_asks_nothing_twice_and_writes_the_same(
             time.sleep(0.01)
         running.send_signal(signal.SIGKILL)
         running.wait()
-    curate_command(*arguments)
+    server.answer = writes_textbooks
+    synthesise(Order("textbook", server.model), 60)
     # a reply that was on its way when the process died is asked for again: at most those in flight at a kill
     assert len(answered) - len(set(answered)) <= 3 * 32
-    server.answer = writes_textbooks
-    curate_command(*arguments, "-o", "undisturbed.jsonl", "--work-dir", "other")
+    synthesise(Order("textbook", server.model, work_dir=Path("other")), 60, "undisturbed.jsonl")
     assert (here / "synth.jsonl").read_bytes() == (here / "undisturbed.jsonl").read_bytes()
 
 
-def test_the_same_answer_a_thousand_times_stops_with_what_to_change(
-    here: Path, curate_command: Run, server: Server
-) -> None:
+def test_the_same_answer_a_thousand_times_stops_with_what_to_change(here: Path, server: Server) -> None:
     fixed = writes_textbooks({"messages": [{"content": "## Explanation"}], "seed": 1})
+    order = textbook(server)
     server.answer = lambda body, _: (
         fixed if "## Explanation" in body["messages"][-1]["content"] else chat_answer("Why?")
     )
-    ran = curate_command("synth", "--n", "1000", "--kind", "textbook", "--model", server.model, status=1)
-    assert "passed the stage 'unique'" in ran.stderr
-    assert "more --topics" in ran.stderr
+    with pytest.raises(StoppedError, match="passed the stage 'unique'") as stopped:
+        synthesise(order, 1000)
+    assert "more --topics" in str(stopped.value.remedy)
     assert len(rows_of(here / "synth.jsonl")) == 1
 
 
@@ -157,13 +166,13 @@ def test_the_same_answer_a_thousand_times_stops_with_what_to_change(
     ],
 )
 def test_answers_that_are_none_are_counted_and_stop_it(
-    here: Path, curate_command: Run, server: Server, answer: dict[str, Any], reason: str
+    here: Path, server: Server, answer: dict[str, Any], reason: str
 ) -> None:
+    order = textbook(server)
     server.answer = lambda *_: answer
-    ran = curate_command("synth", "--n", "5", "--kind", "textbook", "--model", server.model, status=1)
-    assert "of the last 500 attempts 0 passed the stage 'parsed'" in ran.stderr
-    (log,) = (here / ".curate").glob("synth/*/attempts.jsonl")
-    assert {attempt["reason"] for attempt in rows_of(log)} == {reason}
+    with pytest.raises(StoppedError, match="of the last 500 attempts 0 passed the stage 'parsed'"):
+        synthesise(order, 5)
+    assert {attempt["reason"] for attempt in rows_of(order.home / "attempts.jsonl")} == {reason}
     assert not (here / "synth.jsonl").exists()
 
 
@@ -182,20 +191,11 @@ def test_without_a_model_or_a_gpu_the_three_ways_to_go_on_are_told(here: Path, c
     assert all(way in ran.stderr for way in ("vllm:", "http://", "hf:", "needs a GPU with 12 GB"))
 
 
-def test_test_rows_of_a_file_do_not_come(here: Path, curate_command: Run, server: Server) -> None:
-    server.answer = writes_textbooks
-    arguments = ("synth", "--kind", "textbook", "--model", server.model, "--n", "5")
-    curate_command(*arguments)
+def test_test_rows_of_a_file_do_not_come(here: Path, server: Server) -> None:
+    synthesise(textbook(server), 5)
     exam = rows_of(here / "synth.jsonl")[2]
     (here / "exam.jsonl").write_text(json.dumps({"question": exam["instruction"], "answer": exam["output"]}))
-    curate_command(*arguments, "--against", "exam.jsonl")
+    synthesise(textbook(server, against=["exam.jsonl"]), 5)
     rows = rows_of(here / "synth.jsonl")
     assert len(rows) == 5
     assert exam["output"] not in {row["output"] for row in rows}
-
-
-def test_rows_go_on_to_filter(here: Path, curate_command: Run, server: Server) -> None:
-    server.answer = writes_textbooks
-    curate_command("synth", "--n", "12", "--kind", "textbook", "--model", server.model, "--to", "messages")
-    said = json.loads(curate_command("filter", "synth.jsonl", "--json").stdout)
-    assert (said["rows_in"], said["rejected"]) == (12, 0)

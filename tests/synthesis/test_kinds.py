@@ -1,0 +1,164 @@
+"""What each kind of `curate synth` asks of the model, and what it loses by its own rules."""
+
+import dataclasses
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from chat_server import Server, chat_answer
+from conftest import write_rows
+from test_synthesising import chance, sentences
+
+from curate.errors import InputError, StoppedError, UsageError
+from curate.spending import Spending
+from curate.synthesis.orders import Order
+from curate.synthesis.synthesising import Synthesised, synthesise
+from curate.working import Working
+
+
+def rows(done: Synthesised) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in done.output.read_bytes().splitlines()]
+
+
+def reasons(order: Order) -> set[str]:
+    lines = (order.home / "attempts.jsonl").read_bytes().splitlines()
+    return {attempt["reason"] for attempt in map(orjson.loads, lines)}
+
+
+def first(order: Order, attempts: int = 40) -> Order:
+    """The order, with a budget that is gone after about so many answers of the test's server."""
+    return dataclasses.replace(order, working=Working(spending=Spending(max_tokens=8 * attempts)))
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_instructions_grow_from_others_and_from_a_users_own_turn(here: Path, server: Server, language: str) -> None:
+    korean = language == "ko"
+
+    def asks(body: dict[str, Any]) -> str:
+        return sentences(chance(body), 1, korean)[:-1] + ("?" if not korean else "")
+
+    def answer(body: dict[str, Any], _: int) -> Any:
+        continued = body.get("continue_final_message")
+        shown = body["messages"][-1]["content"].count("\n") > 4  # the prompt with its examples
+        return chat_answer(asks(body) if continued or shown else sentences(chance(body), 6, korean))
+
+    server.answer = answer
+    done = synthesise(Order("instructions", server.model, language=language), 12)
+    assert Counter(row["_synth"]["way"] for row in rows(done)) == {"self-instruct": 6, "magpie": 6}
+    begun = [body for body in server.asked if body.get("continue_final_message")]
+    assert begun
+    assert all(body["messages"][-1]["role"] == "user" and not body["add_generation_prompt"] for body in begun)
+
+
+def test_an_instruction_in_another_language_is_lost(here: Path, server: Server) -> None:
+    server.answer = lambda body, _: chat_answer(sentences(chance(body), 6, korean=True))
+    order = first(Order("instructions", server.model))
+    with pytest.raises(StoppedError, match="--max-tokens"):
+        synthesise(order, 5)
+    assert reasons(order) == {"the instruction is in ko, not en"}
+
+
+def evolving(server: Server, evolved: str, same: str = "different", response: str | None = None) -> Order:
+    """A model that evolves every instruction to one text, and judges and answers it so."""
+
+    def answer(body: dict[str, Any], _: int) -> Any:
+        text = body["messages"][-1]["content"]
+        if text == evolved:
+            return chat_answer(sentences(chance(body), 5, korean=False) if response is None else response)
+        return chat_answer(same if body["max_tokens"] <= 4 else evolved)
+
+    server.answer = answer
+    return Order("evolve", server.model)
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"same": "same"}, "it asks for the same as what it was evolved from"),
+        ({"response": "Sorry, I have no way to know that."}, "the answer is a short apology"),
+        ({"response": "?!"}, "the answer holds no word"),
+        ({"evolved": "Rewritten prompt: name three rivers."}, "it copies 'Rewritten prompt' from the prompt"),
+        ({"evolved": "Rivers?"}, "the instruction has 1 words"),
+    ],
+)
+def test_an_evolved_instruction_that_failed_is_eliminated(
+    here: Path, server: Server, more: dict[str, Any], reason: str
+) -> None:
+    order = first(evolving(server, **{"evolved": "Name three rivers that flow north, and say why.", **more}))
+    with pytest.raises(StoppedError, match="--max-tokens"):
+        synthesise(order, 1)
+    assert all(found.startswith(reason) for found in reasons(order))
+
+
+def test_an_evolved_instruction_says_what_it_came_from(here: Path, server: Server) -> None:
+    done = synthesise(evolving(server, "Name three rivers that flow north, and say why."), 1)
+    (row,) = rows(done)
+    assert row["instruction"] == "Name three rivers that flow north, and say why."
+    assert row["_synth"]["evolved_from"]
+
+
+EXERCISE = {
+    "signature": "def doubled(values: list[int]) -> list[int]:",
+    "docstring": "Every value of a list, doubled, in the same order.\n\n>>> doubled([1, 2])\n[2, 4]",
+    "solution": "def doubled(values: list[int]) -> list[int]:\n    found = []\n    for value in values:\n"
+    "        if value == 0:\n            found.append(0)\n        else:\n            found.append(2 * value)\n    return found",
+    "tests": ["assert doubled([]) == []", "assert doubled([3]) == [6]", "assert doubled([-1, 0]) == [-2, 0]"],
+}
+
+
+def test_an_exercise_that_fails_is_given_back_once_with_what_was_wrong(here: Path, server: Server) -> None:
+    wrong = {**EXERCISE, "solution": EXERCISE["solution"].replace("2 *", "3 *")}  # type: ignore[attr-defined]
+    server.answer = lambda body, _: chat_answer(json.dumps(wrong if len(body["messages"]) == 1 else EXERCISE))
+    done = synthesise(Order("exercises", server.model, repair=True), 1)
+    (row,) = rows(done)
+    assert row["output"] == EXERCISE["solution"]
+    assert row["_synth"]["tries"] == 2
+    assert "test 2 failed" in server.asked[-1]["messages"][-1]["content"]
+    assert "response_format" in server.asked[0] or "guided_json" in server.asked[0]
+
+
+def test_a_function_under_other_names_is_no_new_exercise(here: Path, server: Server) -> None:
+    other = json.loads(json.dumps(EXERCISE).replace("doubled", "twice").replace("value", "number"))
+    other["docstring"] = "Two times each of the given numbers.\n\n>>> twice([5])\n[10]"
+    server.answer = lambda _, number: chat_answer(json.dumps(other if number % 2 else EXERCISE))
+    order = first(Order("exercises", server.model))
+    with pytest.raises(StoppedError, match="--max-tokens"):
+        synthesise(order, 2)
+    assert any(found.startswith("its function is one accepted before under other names") for found in reasons(order))
+
+
+def test_an_exercise_of_a_benchmark_is_lost(here: Path, server: Server, real_data: Path) -> None:
+    from known_exercises import humaneval
+
+    known = next(each for each in humaneval(real_data) if each.name == "has_close_elements")
+    given = {name: getattr(known, name) for name in ("signature", "docstring", "solution", "tests")}
+    server.answer = lambda *_: chat_answer(json.dumps(given))
+    order = first(Order("exercises", server.model), 20)
+    with pytest.raises(StoppedError, match="--max-tokens"):
+        synthesise(order, 1)
+    assert all("HumanEval/0" in found for found in reasons(order))
+
+
+def test_what_is_thin_grows_more(here: Path, server: Server) -> None:
+    cooking = [(f"How long do I boil {food} in water for supper?", "Ten minutes.") for food in ["rice", "peas", "eggs"]]
+    physics = [
+        (f"Explain the force of gravity between planet {k} and its moon in orbit.", "It pulls.") for k in range(40)
+    ]
+    write_rows(here / "curated.jsonl", [*cooking, *physics])
+    order = Order("textbook", server.model, like=["curated.jsonl"])
+    boiling = [topic.share for topic in order.plan.topics if "boil" in " ".join(topic.examples)]
+    assert sum(boiling) / sum(topic.share for topic in order.plan.topics) > 1.5 * len(cooking) / (len(cooking) + 40)
+
+
+def test_topics_of_a_user_are_what_is_written_about(here: Path, server: Server) -> None:
+    (here / "topics.yaml").write_text("바다:\n  - 조수 | tides\n  - 해류\n", encoding="utf-8")
+    order = Order("textbook", server.model, topics="topics.yaml", language="ko")
+    assert {topic.name for topic in order.plan.topics} == {"바다 > tides", "바다 > 해류"}
+    (here / "empty.yaml").write_text("")
+    with pytest.raises(InputError, match="names no topic"):
+        _ = Order("textbook", server.model, topics="empty.yaml").plan
+    with pytest.raises(UsageError, match="give one of them"):
+        Order("textbook", server.model, topics="topics.yaml", like=["curated.jsonl"])
