@@ -4,7 +4,7 @@
 are built of HumanEval's and MBPP's reference solutions (contamination check on, against nothing but GSM8K): how many of
 them per second are parsed, run twice, held against every mutant, and compared with all that was accepted.
 `--part memory` writes textbook rows by the same kind of server: peak memory for 1,000 and for `--rows` of them.
-`--part busy --model hf:FOLDER` or `vllm:FOLDER` is the share of wall time in which the model was at work.
+`--part busy --model vllm:FOLDER` is the share of wall time in which vLLM's engine was at work, over `--rows` attempts.
 """
 
 import argparse
@@ -104,12 +104,47 @@ def made(kind: str, rows: int) -> tuple[float, float, int, int]:
         return cpu, wall, peak, int((Path(work) / "attempts").read_text())
 
 
+def busy(model: str, kind: str, attempts: int, answer_tokens: int) -> None:
+    """The share of time, from its first step to its last, in which vLLM's engine was stepping."""
+    from vllm.v1.engine.llm_engine import LLMEngine
+
+    from curate.errors import StoppedError
+    from curate.synthesis.orders import Order
+    from curate.synthesis.synthesising import synthesise
+    from curate.synthesis.yields import Yields
+
+    steps: list[tuple[float, float]] = []
+    plain = LLMEngine.step
+
+    def step(engine: LLMEngine) -> list:
+        began = time.monotonic()
+        outputs = plain(engine)
+        steps.append((began, time.monotonic()))
+        return outputs
+
+    def check(yields: Yields) -> None:  # in place of the rule that stops where hardly anything passes
+        if yields.attempts >= attempts:
+            print({"attempts": yields.attempts, "accepted": yields.accepted, "tokens": yields.tokens}, yields.funnel())
+            raise StoppedError("that will do", "")
+
+    LLMEngine.step, Yields.check = step, check  # type: ignore[method-assign]
+    with tempfile.TemporaryDirectory() as work:
+        order = Order(kind, model, answer_tokens=answer_tokens, repair=True, work_dir=Path(work))  # type: ignore[arg-type]
+        try:
+            synthesise(order, attempts, Path(work) / "synth.jsonl")
+        except StoppedError as stopped:
+            print(stopped)
+    wall = steps[-1][1] - steps[0][0]
+    print(f"the engine was at work {sum(end - began for began, end in steps) / wall:.1%} of {wall:,.0f} s")
+
+
 def main() -> None:
     given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     given.add_argument("--part", choices=["exercises", "memory", "busy"], default="exercises")
     given.add_argument("--rows", type=int, default=300)
     given.add_argument("--kind", default="exercises")
     given.add_argument("--model")
+    given.add_argument("--answer-tokens", type=int, default=128)
     given.add_argument("--serve")
     asked = given.parse_args()
     if asked.serve:
@@ -122,7 +157,7 @@ def main() -> None:
             cpu, wall, peak, attempts = made("textbook", rows)
             print(f"{rows:>9,} rows of {attempts:,} attempts: {peak / 1e6:,.0f} MB, {rows / wall:,.0f} rows/s")
     else:
-        busy(asked.model, asked.kind, asked.rows)
+        busy(asked.model, asked.kind, asked.rows, asked.answer_tokens)
 
 
 if __name__ == "__main__":

@@ -100,17 +100,27 @@ def test_an_evolved_instruction_says_what_it_came_from(here: Path, server: Serve
     assert row["_synth"]["evolved_from"]
 
 
-EXERCISE = {
+EXERCISE: dict[str, Any] = {
     "signature": "def doubled(values: list[int]) -> list[int]:",
     "docstring": "Every value of a list, doubled, in the same order.\n\n>>> doubled([1, 2])\n[2, 4]",
-    "solution": "def doubled(values: list[int]) -> list[int]:\n    found = []\n    for value in values:\n"
-    "        if value == 0:\n            found.append(0)\n        else:\n            found.append(2 * value)\n    return found",
+    "solution": """
+def doubled(values: list[int]) -> list[int]:
+    found = []
+    for place, value in enumerate(values):
+        if value == 0 or place < 0:
+            found.append(0)
+        elif value > 0:
+            found.append(2 * value)
+        else:
+            found.append(-(2 * abs(value)))
+    return [value for value in found if value is not None]
+""".strip(),
     "tests": ["assert doubled([]) == []", "assert doubled([3]) == [6]", "assert doubled([-1, 0]) == [-2, 0]"],
 }
 
 
 def test_an_exercise_that_fails_is_given_back_once_with_what_was_wrong(here: Path, server: Server) -> None:
-    wrong = {**EXERCISE, "solution": EXERCISE["solution"].replace("2 *", "3 *")}  # type: ignore[attr-defined]
+    wrong = {**EXERCISE, "solution": EXERCISE["solution"].replace("2 *", "3 *")}
     server.answer = lambda body, _: chat_answer(json.dumps(wrong if len(body["messages"]) == 1 else EXERCISE))
     done = synthesise(Order("exercises", server.model, repair=True), 1)
     (row,) = rows(done)
@@ -139,7 +149,7 @@ def test_an_exercise_of_a_benchmark_is_lost(here: Path, server: Server, real_dat
     order = first(Order("exercises", server.model), 20)
     with pytest.raises(StoppedError, match="--max-tokens"):
         synthesise(order, 1)
-    assert all("HumanEval/0" in found for found in reasons(order))
+    assert all("humaneval:0" in found for found in reasons(order))
 
 
 def test_what_is_thin_grows_more(here: Path, server: Server) -> None:
