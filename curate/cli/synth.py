@@ -19,10 +19,19 @@ from curate.cli.options import MODEL_OPTIONS, WORK_DIR, with_options
 )
 @click.option("--topics", type=click.Path(), help="A YAML file of topics: a list, or branches with lists.")
 @click.option("--like", multiple=True, metavar="INPUT", help="Grow the thin topics of these rows; they are examples.")
-@click.option("--language", type=click.Choice(["en", "ko"]), default="en", show_default=True)
+@click.option(
+    "--language", type=click.Choice(["en", "ko"]), default="en", show_default=True, help="Of the prompts and the rows."
+)
 @click.option("--model", help="vllm:NAME_OR_PATH, http://HOST:PORT/v1#NAME or hf:NAME_OR_PATH.")
 @click.option("-o", "--output", default="synth.jsonl", show_default=True, help="The ending decides the format.")
-@click.option("--to", "shape", type=click.Choice(["alpaca", "messages"]), default="alpaca", show_default=True)
+@click.option(
+    "--to",
+    "shape",
+    type=click.Choice(["alpaca", "messages"]),
+    default="alpaca",
+    show_default=True,
+    help="The shape of the rows.",
+)
 @click.option("--against", multiple=True, metavar="FILE", help="Test rows that may not come, beside those that ship.")
 @click.option("--repair", is_flag=True, help="An exercise that fails is given back once with what was wrong.")
 @click.option("--answer-tokens", type=click.IntRange(16), help="How long an answer may become.")
