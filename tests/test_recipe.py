@@ -239,7 +239,7 @@ def test_a_step_that_asks_a_model_may_be_left_out_where_none_is_named() -> None:
 
     filters = [step.filter_name for step in load_recipe("phi").steps]
     assert "educational-code" in filters and "judge" not in filters
-    judged = load_recipe("phi", judge="http://127.0.0.1:1/v1#m").steps[-1]
+    judged = load_recipe("phi", judge="http://127.0.0.1:1/v1#m").steps[-2]
     assert (judged.filter_name, getattr(judged.filter, "rubric", None)) == ("judge", "educational-value-code")
     with pytest.raises(UsageError, match="name a model"):
         load_recipe("alpagasus")
