@@ -158,7 +158,8 @@ def test_a_file_to_exclude_that_is_not_there_is_refused_before_anything_is_writt
 @pytest.mark.parametrize("name", ["defalt", "nothing.yaml"])
 def test_an_unknown_recipe_names_the_known(filtered: Any, name: str) -> None:
     with pytest.raises(
-        UsageError, match=f"no recipe is called {name}\n.*default, default-small, deita, lima, longest, phi, random"
+        UsageError,
+        match=f"no recipe is called {name}\n.*default, default-small, deita, lima, longest, mig, phi, random",
     ):
         filtered(ROWS, recipe=name)
 

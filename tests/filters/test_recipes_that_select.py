@@ -23,25 +23,40 @@ def test_deita_asks_the_named_judge_twice() -> None:
     assert steps["deita"].as_dict()["deita"]["n"] == 10
 
 
-def code(k: int, topic: str) -> dict[str, str]:
-    """A function of its own that teaches: about strings, or about numbers."""
-    head, argument, body = {
-        "strings": ("", "text: str", f"return text.upper().replace('a', '{k}').strip().split(' ')"),
-        "numbers": ("import math\n", "number: int", f"return math.sqrt(number) + math.gcd(number, {k}) + abs(number)"),
-    }[topic]
-    explained = f'"""Explain step {k * 7919} of {topic} {"abcdefgh"[k % 8] * 9}."""'
-    lines = f"{head}def {topic}_{k}({argument}) -> object:\n    {explained}\n    {body}\n"
-    return {"instruction": f"Write a function about {topic}, variant {k * 104729}.", "output": lines}
+NUMBERS = [
+    ("greatest divisor", "import math\n", "return math.gcd(*values) if values else 0"),
+    ("sum of even squares", "", "return sum(number * number for number in values if number % 2 == 0)"),
+    (
+        "largest distance",
+        "",
+        "in_order = sorted(values)\n    return max(in_order) - min(in_order) + abs(len(in_order))",
+    ),
+]
+
+
+def strings(k: int) -> dict[str, str]:
+    """A function about strings that teaches, near none of the others."""
+    said = " ".join(f"{'abcdefghij'[k % 10]}{(k + 1) * (n + 7) * 7919}" for n in range(12))
+    body = f'"""Split {said}."""\n    return text.upper().strip().split("{k}")'
+    text = f"def strings_{k}(text: str) -> object:\n    {body}\n"
+    return {"instruction": f"Write a function about strings, {said}.", "output": text}
+
+
+def numbers(name: str, head: str, body: str) -> dict[str, str]:
+    """A function about numbers that teaches."""
+    said = f'"""The {name}, of integers in any order."""'
+    text = f"{head}def of_numbers(values: list[int]) -> int:\n    {said}\n    {body}\n"
+    return {"instruction": f"Write a function that gives the {name}.", "output": text}
 
 
 def test_phi_brings_topics_into_balance_where_it_is_told_how_many_to_keep(here: Path) -> None:
-    rows = [code(k, "strings") for k in range(24)] + [code(k, "numbers") for k in range(3)]
+    rows = [strings(k) for k in range(24)] + [numbers(*about) for about in NUMBERS]
     write_rows(here / "code.jsonl", rows)
     every = curate.filter("code.jsonl", recipe="phi")
     few = curate.filter("code.jsonl", recipe="phi", keep=6)
-    numbers = [int((kept["row"] >= 24).sum()) for kept in (every.kept, few.kept)]
+    of_numbers = [int((kept["row"] >= 24).sum()) for kept in (every.kept, few.kept)]
     assert every.summary.kept > 20
-    assert numbers == [3, 2]
+    assert of_numbers == [3, 3]
     assert few.summary.kept == 6
 
 
