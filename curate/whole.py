@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from curate.errors import UsageError
 from curate.processes import HOST, lives
 
 _ABANDONED = re.compile(rf"\..+\.\d+-{HOST}-(\d+)\.tmp")
@@ -25,6 +26,10 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        if error.filename == str(temporary):  # a name that a person never gave
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -53,6 +58,19 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 def temporary_name(path: Path) -> Path:
     """Where a file is written before it is whole; `remove_abandoned` finds it by its name."""
     return path.with_name(f".{path.name}.{threading.get_ident()}-{HOST}-{os.getpid()}.tmp")
+
+
+def check_writable(folder: Path, remedy: str) -> None:
+    """Raises UsageError where no file can be made in a folder, or in the first above it that is there: what the
+    permissions say is not enough, since they stop no root, and a file system may be one to read from only."""
+    folder = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    file = temporary_name(folder / "tried")
+    try:
+        file.touch()
+        file.unlink()
+    except OSError as error:
+        named = "the current folder" if folder == Path() else folder
+        raise UsageError(f"{named} can't be written: {error.strerror}", remedy) from None
 
 
 def remove_abandoned(folder: Path) -> None:

@@ -39,7 +39,7 @@ def command(
     budget: float | None,
     max_tokens: int | None,
     **more: Any,
-) -> None:
+) -> int:
     """Compare a judge with your own labels, before you trust it.
 
     Rows drawn evenly over the judge's scale are shown one after the other; one key labels each, and what the judge
@@ -52,7 +52,7 @@ def command(
     from curate.errors import UsageError
     from curate.judging.calibrating import calibrated
     from curate.judging.drawing import draw
-    from curate.judging.labelling import LabelFile, Labelling, labels_file, values_of
+    from curate.judging.labelling import LEAST, LabelFile, Labelling, labels_file, values_of
     from curate.judging.rubrics import load_rubric
 
     text = load_rubric(rubric, more["language"])
@@ -77,7 +77,11 @@ def command(
         )
     file = LabelFile(drawn.file, values_of(text))
     if labelling_here:
-        _label(Labelling(drawn.rows["id"].to_list(), file, text), drawn)
+        labelling = Labelling(drawn.rows["id"].to_list(), file, text)
+        _label(labelling, drawn)
+        if labelling.next and labelling.labelled < LEAST:
+            _say(f"{labelling.labelled} rows are labelled; from {LEAST} on the judge is compared with your labels")
+            return 1
     found = calibrated(drawn, file.given)
     if as_json:
         import dataclasses
@@ -88,6 +92,7 @@ def command(
     else:
         _show(found)
     screen.check_answered(working.spending)
+    return 0
 
 
 def _label(labelling: "Labelling", drawn: "Drawn") -> None:
@@ -100,6 +105,8 @@ def _label(labelling: "Labelling", drawn: "Drawn") -> None:
     help = " ".join(key if key == label else f"{key}={safe(label, 20)}" for key, label in labelling.keys.items())
     with _keys() as key:
         _say(f"{drawn.rubric.text}\n")
+        twice = f"{len(labelling.twice)} of them a second time at the end: how far you agree with yourself"
+        _say(f"{len(labelling.rows)} rows, {twice}\n")
         while shown := labelling.next:
             _forget_typed()
             _say(f"{'─' * WIDTH}\nrow {shown.number} of {shown.of}\n")
@@ -168,7 +175,11 @@ def _forget_typed() -> None:
 
 
 def _say(text: str) -> None:
-    click.echo(safe_lines(text), err=True)
+    """Lines on stderr, broken between words where they are wider than the screen."""
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True, highlight=False).print(Text(safe_lines(text)))
 
 
 def _show(found: "Calibration") -> None:

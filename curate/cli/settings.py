@@ -22,7 +22,8 @@ FILE, PRICES = "curate.toml", "prices"
 
 
 def spending(budget: float | None, max_tokens: int | None) -> "Spending":
-    """What a command may spend, with the prices of `curate.toml`. Raises click.UsageError for a budget without any."""
+    """What a command may spend, with the prices of `curate.toml`. Raises UsageError for a budget without any."""
+    from curate.errors import UsageError
     from curate.spending import Spending
 
     prices = {}
@@ -32,7 +33,8 @@ def spending(budget: float | None, max_tokens: int | None) -> "Spending":
         except (KeyError, TypeError, ValueError):
             raise click.UsageError(f"{FILE}: the price of {model} is not `in = NUMBER, out = NUMBER`") from None
     if budget is not None and not prices:
-        raise click.UsageError(f"--budget needs prices: [prices.NAME] with in and out, per million tokens, in {FILE}")
+        remedy = f'write into {FILE}: a line [prices."NAME"], then in = 0.15 and out = 0.60; or limit --max-tokens'
+        raise UsageError("--budget needs to know what the model costs per million tokens", remedy)
     return Spending(max_tokens=max_tokens, budget=budget, prices=prices)
 
 

@@ -21,7 +21,7 @@ from curate.formats.lines import Lines
 from curate.formats.reading import read_lines
 from curate.formats.sources import BLOCK, COMPRESSIONS, KINDS, Kind, Source, kind_of
 from curate.records import parse
-from curate.whole import whole_file
+from curate.whole import check_writable, whole_file
 
 Mask = npt.NDArray[np.bool_]
 
@@ -39,9 +39,7 @@ def check_output(path: Path, inputs: Iterable[str | os.PathLike[str]] = ()) -> N
         raise UsageError(f"{path} is a folder", "name a file")
     if not folder.is_dir():
         raise UsageError(f"the folder {folder} does not exist", f"make it: mkdir -p {folder}")
-    if not os.access(folder, os.W_OK):
-        named = "the current folder" if folder == Path() else folder
-        raise UsageError(f"{named} can't be written", "name another place with -o")
+    check_writable(folder, "name another place with -o")
 
 
 def lines_at(source: Source, numbers: npt.NDArray[Any], offsets: Any, lengths: Any, max_line: int) -> Iterator[Lines]:

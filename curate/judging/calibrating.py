@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 import xxhash
 
-from curate.errors import StoppedError
 from curate.judging.agreement import (
     Cut,
     Estimate,
@@ -29,15 +28,12 @@ from curate.judging.agreement import (
     weighted_kappa,
 )
 from curate.judging.drawing import Drawn, strata_names, strata_of
-from curate.judging.labelling import Label, labels_file, values_of
+from curate.judging.labelling import Label, check_enough, labels_file, values_of
 from curate.judging.rows import shortened
 from curate.judging.rubrics import Rubric
 from curate.ledger import kind_of
 from curate.models import identity_of
 from curate.pool import Pool
-
-LEAST = 10
-"""Rows with a label and a score, below which nothing can be told."""
 
 MOSTLY = 0.95
 """Share of rows with one score above which a judge does not tell them apart."""
@@ -104,13 +100,8 @@ def calibrated(drawn: Drawn, given: Sequence[Label]) -> Calibration:
     """
     rubric, names = drawn.rubric, values_of(drawn.rubric)
     rows, second = _labelled(drawn, given, names)
-    if len(rows) < LEAST:
-        causes = _causes(drawn.judged["problem"])
-        unscored = f", {causes[0][1]} had no score ({causes[0][0]})" if causes else ""
-        raise StoppedError(
-            f"{len(rows)} rows have both a label and a score{unscored}; fewer than {LEAST} tell nothing",
-            f"label more: the same command goes on, what was labelled is kept in {drawn.file}",
-        )
+    causes = _causes(drawn.judged["problem"])
+    check_enough(len(rows), drawn.file, f", {causes[0][1]} had no score ({causes[0][0]})" if causes else "")
     scale = np.array(sorted(names.values()))
     cut = _cut(rubric)
     scores, labels, lengths = (rows[name].cast(pl.Float64).to_numpy() for name in ("score", "label", "length"))
@@ -143,7 +134,7 @@ def calibrated(drawn: Drawn, given: Sequence[Label]) -> Calibration:
         labelled=len(rows),
         judged=len(drawn.judged),
         parsed=len(judged_rows) / len(drawn.judged),
-        unscored=dict(_causes(drawn.judged["problem"])),
+        unscored=dict(causes),
         histogram=histogram,
         cut=cut,
         **found,

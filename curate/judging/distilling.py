@@ -6,6 +6,7 @@ on embeddings (Penedo et al. 2024), with Platt's calibration (1999) of the chanc
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from curate.judging.holding_out import Mask, Rows, groups_of, held_out
 from curate.judging.known_scores import Scores, scores_in
 from curate.judging.rubrics import Rubric, load_rubric
 from curate.pool import Pool
+from curate.whole import check_writable
 from curate.working import Working
 
 FOLDS = 5
@@ -80,10 +82,12 @@ def distill(
         raise UsageError(
             f"{folder} is there and holds other things than a distilled judge", "name a folder that is not there"
         )
-    with disk_faults(work):
+    check_writable(folder, "name another folder with -o")
+    with disk_faults(work, folder):
         said = scores_in(scores, step, work, working)
         rubric = load_rubric(said.rubric, said.language)
         at = _cut(rubric, cut)
+        said = _on_scale(said, rubric, working)
         score = said.rows["score"].to_numpy()
         _check(score >= at, at, said)
         groups = groups_of(said.pool, said.rows["row"].to_numpy().astype(np.int64), working)
@@ -104,6 +108,15 @@ def _cut(rubric: Rubric, cut: float | None) -> float:
     if at is None or not low < at <= high:
         raise UsageError(f"no cut can be {at:g} on a scale from {low:g} to {high:g}", "name one between")
     return at
+
+
+def _on_scale(said: Scores, rubric: Rubric, working: Working) -> Scores:
+    """The scores that the rubric can have given; the others (7 of 5, 1e400) are left out and told."""
+    low, high = min(rubric.scale.values()), max(rubric.scale.values())
+    rows = said.rows.filter(pl.col("score").is_between(low, high))
+    if off := len(said.rows) - len(rows):
+        working.notice(f"{off:,} of {len(said.rows):,} scores are not on the scale from {low:g} to {high:g}: left out")
+    return replace(said, rows=rows, unscored=said.unscored + off)
 
 
 def _check(kept: Mask, at: float, said: Scores) -> None:

@@ -18,7 +18,7 @@ from curate.disk import disk_faults
 from curate.errors import InputError, StoppedError
 from curate.judging.agreement import Values, nearest
 from curate.judging.judging import READS, Judge, has_logprobs, judged
-from curate.judging.labelling import Label, labels_file, read_labels, rows_of, values_of
+from curate.judging.labelling import NAMES, Label, check_enough, labels_file, read_labels, rows_of, values_of
 from curate.judging.rows import texts_of
 from curate.judging.rubrics import Mode, Rubric, load_rubric
 from curate.measuring import Measures
@@ -89,6 +89,7 @@ def draw(
             named, mask = {}, shuffled_rank(np.arange(len(pool)), seed).argsort().argsort() < rows * JUDGED_FOR_ONE
         else:
             named = _named(given, pool, working)
+            check_enough(len({named[label.row] for label in given if label.row in named and label.label}), file)
             mask = np.isin(np.arange(len(pool)), list(named.values()))
         measures = Measures(step, pool)
         measures.compute(mask, working)
@@ -121,7 +122,8 @@ def _named(given: Sequence[Label], pool: Pool, working: Working) -> dict[str, in
         first = f"the first is {astray[0].place}, {astray[0].row}"
         if len(astray) == len(given):
             raise InputError(
-                f"no label names a row of {', '.join(pool.names)}; {first}", "name the input they belong to"
+                f"no label names a row of {', '.join(pool.names)}; {first}",
+                f"name the input they belong to; a label gives {NAMES}",
             )
         working.notice(f"{len(astray)} of {len(given)} labels name no row of the input; {first}")
     return {label.row: row for label, row in zip(given, rows, strict=True) if row is not None}

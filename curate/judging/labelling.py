@@ -12,7 +12,7 @@ import orjson
 import polars as pl
 import xxhash
 
-from curate.errors import UsageError
+from curate.errors import StoppedError, UsageError
 from curate.explaining import same_file
 from curate.judging.rubrics import Rubric
 from curate.pool import Pool
@@ -26,12 +26,19 @@ SPARE_KEYS = "1234567890abcdefghijklmnoprtvwxyz"
 HANGUL = str.maketrans("ㅂㅈㄷㄱㅅㅛㅕㅑㅐㅔㅁㄴㅇㄹㅎㅗㅓㅏㅣㅋㅌㅊㅍㅠㅜㅡ", "qwertyuiopasdfghjklzxcvbnm")
 """The keys of a Korean keyboard in Hangul mode, where `u` types ㅕ."""
 
+NAMES = '"id" (the field id of the row, or what `curate why` shows) or "row" (FILE:LINE, or a number from 0)'
+"""How a label names its row."""
+
+LEAST = 10
+"""Rows with a label and a score, below which nothing can be told."""
+
 AGAIN = 6
 """One row in so many is shown a second time."""
 
 
 class Label(NamedTuple):
-    """One line of labels. `place`: of the line; `row`: an id, `row:N` or `FILE:LINE`; `label`: None: skipped."""
+    """One line of labels. `place`: of the line; `row`: an id (curate's, or the row's own), `row:N` or `FILE:LINE`;
+    `label`: None: skipped."""
 
     place: str
     row: str
@@ -81,14 +88,24 @@ def _row_named(given: Mapping[str, Any], place: str) -> str:
     match given:
         case {"id": str(name)}:
             return name
+        case {"id": int(number)} if not isinstance(number, bool):
+            return str(number)
         case {"row": int(number)} if not isinstance(number, bool) and number >= 0:
             return f"row:{number}"
         case {"row": str(name)}:
             return name
         case {"source": str(file), "line": int(line)}:
             return f"{file}:{line}"
-    remedy = 'give "id" (as curate prints it), "row" (a number, or FILE:LINE), or "source" and "line"'
-    raise UsageError(f"{place} names no row", remedy)
+    raise UsageError(f"{place} names no row", f'give {NAMES}, or "source" and "line"')
+
+
+def check_enough(rows: int, file: Path, unscored: str = "") -> None:
+    """Raises StoppedError where so few rows have a label that nothing can be told."""
+    if rows < LEAST:
+        raise StoppedError(
+            f"{rows} rows have both a label and a score{unscored}; fewer than {LEAST} tell nothing",
+            f"label more: the same command goes on, what was labelled is kept in {file}",
+        )
 
 
 def rows_of(given: Sequence[Label], pool: Pool) -> list[int | None]:
@@ -103,17 +120,22 @@ def rows_of(given: Sequence[Label], pool: Pool) -> list[int | None]:
     }
     found: dict[str, int] = {}
     several: set[str] = set()
-    for frame in pool.batches(["id", "source", "line"]):
-        here = frame.filter(pl.col("id").is_in(names) | pl.col("line").is_in(lines))
-        for row, content, source, line in here.iter_rows():
+    for frame in pool.batches(["id", "source", "line", "meta"]):
+        own = pl.col("meta").str.json_path_match("$.id")
+        here = frame.select("row", "id", "source", "line", own=own).filter(
+            pl.col("id").is_in(names) | pl.col("line").is_in(lines) | pl.col("own").is_in(names)
+        )
+        for row, content, source, line, own_id in here.iter_rows():
             found.setdefault(content, row)
-            for file in files[source]:
-                name = f"{file}:{line}"
-                if found.setdefault(name, row) != row:
+            for name in (*(f"{file}:{line}" for file in files[source]), own_id):
+                if name in names and found.setdefault(name, row) != row:
                     several.add(name)
     for label in given:
         if label.row in several:
-            raise UsageError(f"{label.place}: {label.row} holds several rows", 'name one by its "id" or "row" number')
+            raise UsageError(
+                f"{label.place}: {label.row} holds several rows",
+                'name one by its "row" number, or the id of `curate why`',
+            )
     numbers = {f"row:{row}": row for row in _numbers(names) if row < len(pool)}
     return [(numbers | found).get(label.row) for label in given]
 
@@ -183,6 +205,11 @@ class Labelling:
             if len(labels) == 1 and labels[0] is not None:
                 return Shown(row, number, of, not _swapped(row))
         return None
+
+    @property
+    def labelled(self) -> int:
+        """How many of the rows have a label."""
+        return sum(any(self.file.of(row)) for row in self.rows)
 
     def press(self, key: str, shown: Shown) -> str | None:
         """Do what the key says to the row that is shown; returns what was done, None where it does nothing."""

@@ -20,6 +20,9 @@ AT_ONCE = 128
 ON_CPU = {"enforce_eager": True, "dtype": "float32"}  # most CPUs emulate bfloat16, many times slower
 CPU_CACHE_GB = "2"
 
+FEW_CORES = 4
+"""Up to so many, none is kept free for the engine's own bookkeeping: of two, that one would be half of the speed."""
+
 
 class VllmModel:
     """A vLLM engine of this process. Raises UsageError where vLLM is missing or the model can't be loaded."""
@@ -38,6 +41,8 @@ class VllmModel:
                 "or use a server: http://HOST:PORT/v1#NAME",
             ) from None
         here = {} if torch.cuda.is_available() else ON_CPU
+        if (os.cpu_count() or 1) <= FEW_CORES:
+            os.environ.setdefault("VLLM_CPU_NUM_OF_RESERVED_CPU", "0")
         try:
             usual = {"enable_prefix_caching": True, "disable_log_stats": True}
             self._llm = LLM(name, **{**usual, **here, **options})

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -178,6 +179,19 @@ def test_what_it_will_take_is_said_first(server: Server, cli: Command, here: Any
     assert "judge: 3 rows, about " in said and "the cache has 0% of the replies" in said
     assert "to pay" in said and "at the rate of the first 3 answers" in said
     assert "models: 4 answers" in said  # the probe for log-probabilities is one
+
+
+def test_a_budget_without_a_price_is_told_how_to_set_one(server: Server, cli: Command, here: Any) -> None:
+    write_rows(here / "raw.jsonl", ROWS)
+    said = cli("judge", "raw.jsonl", "--model", server.model, "--budget", "1", status=2).err
+    assert said.startswith("error: --budget needs to know what the model costs per million tokens\n  -> ")
+
+
+def test_an_output_that_can_not_be_written_is_said_before_anything_is_asked(server: Server, cli: Command) -> None:
+    write_rows(Path("raw.jsonl"), ROWS)
+    said = cli("judge", "raw.jsonl", "--model", server.model, "-o", "/proc/scored.jsonl", status=2).err
+    assert "/proc" in said and "tmp" not in said
+    assert server.asked == []
 
 
 def test_a_spent_budget_ends_with_1_and_goes_on_later(server: Server, cli: Command, here: Any) -> None:

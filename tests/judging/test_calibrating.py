@@ -172,9 +172,30 @@ def test_labels_all_on_one_side_of_the_cut_and_few_are_warned_of(drawn: Draw) ->
     assert found.auc.value is None
 
 
-def test_fewer_than_ten_labels_tell_nothing(drawn: Draw) -> None:
+def test_fewer_than_ten_labels_tell_nothing_and_nobody_is_asked(drawn: Draw, server: Server) -> None:
     with pytest.raises(StoppedError, match="9 rows have both a label and a score; fewer than 10 tell nothing"):
-        report(drawn([1, 4] * 10, labels([1, 4] * 10)[:9]))
+        drawn([1, 4] * 10, [*labels([1, 4] * 10)[:9], {"row": 3, "label": 4}, {"row": 12, "label": None}])
+    assert server.asked == []
+
+
+def test_rows_that_are_labelled_and_have_no_score_do_not_count(drawn: Draw) -> None:
+    rows = [*[1, 4] * 4, ("q?", "mumble"), ("r?", "mumble")]
+    with pytest.raises(StoppedError, match="8 rows have both a label and a score, 2 had no score"):
+        report(drawn(rows, labels([1, 4] * 5)))
+
+
+@pytest.mark.parametrize("own", [str, lambda n: f"q-{n}", lambda n: 9_007_199_254_740_993 + n])
+def test_a_label_names_a_row_by_its_own_id(own: Callable[[int], Any], drawn: Draw) -> None:
+    rows = [{"id": own(n), "instruction": f"q{n}?", "output": f"a{n}, worth {[1, 4][n % 2]}"} for n in range(12)]
+    given = [{"id": own(n), "label": [1, 5][n % 2]} for n in range(12)]
+    found = report(drawn(rows, given))
+    assert (found.labelled, found.auc.value) == (12, 1.0)
+
+
+def test_an_own_id_of_several_rows_names_none(drawn: Draw) -> None:
+    rows = [{"id": "same", "instruction": f"q{n}?", "output": f"a{n}, worth 3"} for n in range(2)]
+    with pytest.raises(UsageError, match='same holds several rows\nname one by its "row" number'):
+        drawn(rows, [{"id": "same", "label": 3}])
 
 
 def test_position_bias_of_a_pairwise_judge(here: Path, drawn: Draw) -> None:
@@ -217,7 +238,7 @@ GOOD = '{"row": 0, "label": 3}\n'
         ('{"row": 99, "label": 3}\n', "no label names a row of raw.jsonl; the first is labels.jsonl:1, row:99"),
         (
             '{"row": "raw.jsonl:2", "label": 3}\n',
-            'labels.jsonl:1: raw.jsonl:2 holds several rows\nname one by its "id"',
+            'labels.jsonl:1: raw.jsonl:2 holds several rows\nname one by its "row" number',
         ),
         (None, "labels.jsonl can't be read: No such file"),
     ],

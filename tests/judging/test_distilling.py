@@ -240,6 +240,18 @@ def test_scores_of_two_rubrics_are_not_mixed(here: Path) -> None:
         distill("scored.jsonl", "edu")
 
 
+def test_scores_off_the_scale_teach_nothing_and_are_told(here: Path) -> None:
+    scored([1.0, 4.0] * 100)
+    lines = (here / "scored.jsonl").read_text().splitlines()
+    for number, text in ((1, "7"), (2, "-0.5")):
+        lines[number] = re.sub(r'"score": ?[\d.]+', f'"score":{text}', lines[number])
+    (here / "scored.jsonl").write_text("\n".join(lines) + "\n")
+    said: list[str] = []
+    card = distill("scored.jsonl", "edu", working=Working(notice=said.append))
+    assert "2 of 200 scores are not on the scale from 0 to 5: left out" in said
+    assert card.learnt_from + card.held_out.rows == 198
+
+
 def test_a_folder_with_other_things_is_left_alone(here: Path) -> None:
     scored([1.0, 4.0] * 100)
     (here / "edu").mkdir()

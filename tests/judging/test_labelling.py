@@ -116,7 +116,9 @@ def worth(screen: str) -> str:
 
 def test_labels_are_kept_undone_and_taken_up_again(here: Path, terminal: Callable[[], Terminal]) -> None:
     first = terminal()
-    assert "Rubric: how much would somebody" in first.until("row 1 of 14")
+    begun = first.until("row 1 of 14")
+    assert "Rubric: how much would somebody" in begun
+    assert "12 rows, 2 of them a second time at the end" in begun
     one = first.row()
     question = re.search(r"\d+번은 무엇입니까\?", one)
     assert question
@@ -145,6 +147,7 @@ def test_labels_are_kept_undone_and_taken_up_again(here: Path, terminal: Callabl
     assert "Rubric: how much would somebody" in first.until(PROMPT)
     first.press("q")
     first.until("the same command goes on")
+    first.until("2 rows are labelled; from 10 on the judge is compared with your labels")
     first.end(1)
     assert labels_given(here) == [worth(one), worth(two), None]
 

@@ -213,12 +213,12 @@ def test_a_server_that_only_fails_is_told_of_while_it_is_waited_for(
     server: Server, work: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(server_module, "FIRST_WAIT", 0.05)
-    monkeypatch.setattr(server_module, "TOLD_SECONDS", 0.5)
+    monkeypatch.setattr(server_module, "TOLD_SECONDS", 0.3)
     page = "<html><head><title>x</title></head>\n<body><h1>502 Bad Gateway</h1></body></html>"
     began = time.monotonic()
 
     def answer(body: dict[str, Any], _: int) -> Any:
-        return chat_answer("ok") if time.monotonic() - began > 4 else web.Response(status=502, text=page)
+        return chat_answer("ok") if time.monotonic() - began > 2 else web.Response(status=502, text=page)
 
     server.answer = answer
     said: list[str] = []

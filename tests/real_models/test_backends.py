@@ -10,7 +10,7 @@ import pytest
 from curate.judging.judging import Judge, judged
 from curate.judging.rubrics import load_rubric
 from curate.judging.scoring import LEAST_MASS, plain
-from curate.models import Failure, Reply, Request, Turn, ask, forget_model
+from curate.models import Failure, Reply, Request, Turn, ask
 from curate.models.in_process import rendered
 from curate.pool import ReadOptions, read_pool
 from curate.working import Working
@@ -25,34 +25,24 @@ ROWS = [
 ]
 
 
-@pytest.fixture(params=["hf", "vllm", "server"])
-def model(request: pytest.FixtureRequest, small_model: Path) -> str:
-    if request.param == "server":
-        return str(request.getfixturevalue("vllm_server"))
-    return f"{request.param}:{small_model}"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _engine_closed(small_model: Path) -> Any:
-    yield
-    forget_model(f"vllm:{small_model}")
+@pytest.fixture(params=["hf_model", "vllm_model", "vllm_server"], ids=["hf", "vllm", "server"], scope="session")
+def model(request: pytest.FixtureRequest, started_server: Any) -> str:
+    return str(request.getfixturevalue(request.param))
 
 
 @pytest.fixture(scope="module")
-def directly(small_model: Path) -> list[tuple[float, float]]:
+def directly(network: Any) -> list[tuple[float, float]]:
     """The expected score of each of ROWS and the share of belief on the scale, computed with transformers alone."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(small_model)
-    network = AutoModelForCausalLM.from_pretrained(small_model, dtype=torch.float32).eval()
+    tokenizer, model = network
     rubric = load_rubric("educational-value")
     scores = []
     for prompt, response in ROWS:
         turns = rubric.turns("expected", prompt=prompt, response=response)
         text = rendered(tokenizer, Request(turns=turns, max_tokens=1))
         with torch.inference_mode():
-            logits = network(**tokenizer(text, return_tensors="pt", add_special_tokens=False)).logits[0, -1]
+            logits = model(**tokenizer(text, return_tensors="pt", add_special_tokens=False)).logits[0, -1]
         values, tokens = logits.log_softmax(-1).topk(20)
         mass: dict[str, float] = {}
         for value, token in zip(values.tolist(), tokens.tolist(), strict=True):

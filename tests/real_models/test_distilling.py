@@ -20,11 +20,11 @@ def _replies(folder: Path) -> int:
 
 
 def test_a_real_judge_teaches_and_is_asked_only_about_rows_that_it_does_not_know(
-    here: Path, small_model: Path, filtered: Filtered, monkeypatch: pytest.MonkeyPatch
+    here: Path, vllm_model: str, filtered: Filtered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(distilling, "LEAST", 40)  # each row takes a second here
     monkeypatch.setattr(distilling, "LEAST_OF_A_SIDE", 5)
-    model, rows = f"hf:{small_model}", lesson_rows(40, seed=3)
+    model, rows = vllm_model, lesson_rows(40, seed=3)
     (here / "short.md").write_text("---\nname: short\nscale: [0, 1]\nkeep: 0.5\n---\nIs it about science?\n")
     write_rows(here / "judged.jsonl", rows)
     assert score("judged.jsonl", model=model, rubric="short.md").scored == 40

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import pytest
 
 import curate
 from curate.likelihood.of_responses import Alone, Framed, frame, likelihoods
-from curate.models import forget_model
 from curate.models.likelihood import open_likelihood_model
 from curate.pool import read_pool
 from curate.working import Working
@@ -32,25 +32,17 @@ TALK = [
 ]
 
 
+Directly = Callable[[tuple[tuple[str, str], ...], str, Alone], tuple[float, float, int]]
+
+
 @pytest.fixture(scope="module")
-def network(small_model: Path) -> Any:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(small_model), AutoModelForCausalLM.from_pretrained(
-        small_model, dtype=torch.float32
-    ).eval()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _closed(small_model: Path) -> Iterator[None]:
-    yield
-    forget_model(f"vllm:{small_model}")
-    forget_model(f"hf:{small_model}")
+def directly(network: Any) -> Directly:
+    """What `losses_directly` says, computed once."""
+    return cache(partial(losses_directly, network))
 
 
 def losses_directly(
-    network: Any, turns: list[tuple[str, str]], response: str, alone: Alone
+    network: Any, turns: tuple[tuple[str, str], ...], response: str, alone: Alone
 ) -> tuple[float, float, int]:
     """The mean loss of a response after its turns and alone, by two passes over one row; bare, without its first
     token."""
@@ -58,7 +50,7 @@ def losses_directly(
 
     tokenizer, model = network
 
-    def before(turns: list[tuple[str, str]]) -> list[int]:
+    def before(turns: tuple[tuple[str, str], ...]) -> list[int]:
         said = [{"role": role, "content": content} for role, content in turns]
         text = tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -66,7 +58,7 @@ def losses_directly(
     said = tokenizer(response, add_special_tokens=False)["input_ids"]
     bare = alone == "bare"
     losses = []
-    for begin in (before(turns), [] if bare else before([("user", "")])):
+    for begin in (before(turns), [] if bare else before((("user", ""),))):
         tokens, first = begin + said, len(begin) + bare
         labels = torch.tensor([[-100] * first + tokens[first:]])
         with torch.inference_mode():
@@ -81,21 +73,23 @@ def found(rows: list[Any], model: str, here: Path, alone: Alone = "template") ->
     return {row["row"]: row for row in frames.iter_rows(named=True)}
 
 
-@pytest.mark.parametrize(("kind", "alone"), [("hf", "template"), ("hf", "bare"), ("vllm", "template")])
+@pytest.mark.parametrize(
+    ("kind", "alone"), [("hf_model", "template"), ("hf_model", "bare"), ("vllm_model", "template")]
+)
 def test_the_losses_are_those_of_the_model_itself(
-    kind: str, alone: Alone, network: Any, small_model: Path, tmp_path: Path
+    kind: str, alone: Alone, directly: Directly, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     talk = {"messages": [{"role": role, "content": content} for role, content in TALK]}
-    measured = found([*ROWS, talk], f"{kind}:{small_model}", tmp_path, alone)
+    measured = found([*ROWS, talk], request.getfixturevalue(kind), tmp_path, alone)
     for k, (prompt, response) in enumerate(ROWS):
-        after, without, tokens = losses_directly(network, [("user", prompt)], response, alone)
+        after, without, tokens = directly((("user", prompt),), response, alone)
         assert measured[k]["tokens"] == tokens and measured[k]["turns"] == 1
         assert measured[k]["loss"] == pytest.approx(after, abs=1e-3)
         assert measured[k]["loss_alone"] == pytest.approx(without, abs=1e-3)
         assert measured[k]["loss_ratio"] == pytest.approx(after / without, abs=1e-3)
         assert measured[k]["perplexity_ratio"] == pytest.approx(math.exp(after - without), abs=1e-3)
         assert measured[k]["gain"] == pytest.approx((without - after) * tokens, abs=1e-3 * tokens)
-    turns = [losses_directly(network, TALK[:k], TALK[k][1], alone) for k in (1, 3)]
+    turns = [directly(tuple(TALK[:k]), TALK[k][1], alone) for k in (1, 3)]
     ratios = [after / without for after, without, _ in turns]
     row = measured[len(ROWS)]
     assert row["turns"] == 2 and row["tokens"] == sum(tokens for _, _, tokens in turns)
@@ -105,13 +99,13 @@ def test_the_losses_are_those_of_the_model_itself(
 
 
 def test_a_tokenizer_that_sets_a_first_token_lets_every_token_of_the_response_count(
-    network: Any, small_model: Path
+    network: Any, hf_model: str
 ) -> None:
     import torch
     from tokenizers.processors import TemplateProcessing
 
     tokenizer, model = network
-    opened = open_likelihood_model(f"hf:{small_model}")
+    opened = open_likelihood_model(hf_model)
     begins = [("<|im_start|>", tokenizer.bos_token_id)]
     single = "<|im_start|> $A"
     prompt, response = ROWS[0]
@@ -129,15 +123,15 @@ def test_a_tokenizer_that_sets_a_first_token_lets_every_token_of_the_response_co
     assert made.after[0].spans[0][1] - made.after[0].spans[0][0] == len(said)
 
 
-def test_a_conversation_is_read_once_and_each_turn_only_after_its_own_context(small_model: Path) -> None:
-    opened = open_likelihood_model(f"hf:{small_model}")
+def test_a_conversation_is_read_once_and_each_turn_only_after_its_own_context(hf_model: str) -> None:
+    opened = open_likelihood_model(hf_model)
     made = frame([{"role": role, "content": content} for role, content in TALK], opened, "bare")
     assert isinstance(made, Framed) and len(made.after) == 1 and len(made.alone) == 2
     shown = [opened.tokenizer.decode(made.after[0].tokens[a - 1 : b]) for a, b in made.after[0].spans]
     assert shown == [TALK[1][1], TALK[3][1]]
 
 
-def test_what_has_no_likelihood_is_unscored_with_its_cause_or_absent(small_model: Path, tmp_path: Path) -> None:
+def test_what_has_no_likelihood_is_unscored_with_its_cause_or_absent(hf_model: str, tmp_path: Path) -> None:
     rows = [
         {"instruction": "Say nothing.", "output": " \n"},
         {"instruction": "Read this. " + "word " * 9000, "output": "Done, I have read it."},
@@ -145,23 +139,23 @@ def test_what_has_no_likelihood_is_unscored_with_its_cause_or_absent(small_model
         {"text": "A plain text without a question."},
         {"instruction": "Name a prime.", "output": "Seven is a prime."},
     ]
-    measured = found(rows, f"hf:{small_model}", tmp_path)
+    measured = found(rows, hf_model, tmp_path)
     problems = [measured[k]["problem"] for k in range(5)]
     assert problems[0] == "there is no response"
     assert problems[1] and problems[1].endswith("tokens are over the model's 8,192")
     assert problems[2:] == [None, None, None]
     assert all(measured[k]["loss_ratio"] is None for k in range(4)) and measured[4]["loss_ratio"] > 0
-    (yes,) = found([("Say yes.", "Yes")], f"hf:{small_model}", tmp_path, "bare").values()
+    (yes,) = found([("Say yes.", "Yes")], hf_model, tmp_path, "bare").values()
     assert yes["problem"].startswith("the response has one token only") and yes["loss"] is None
 
 
 def test_an_answer_to_another_question_goes_and_the_highest_stay(
-    small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hf_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_rows(tmp_path / "raw.jsonl", ROWS)
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(json.dumps({"steps": [{"ifd": {"model": f"hf:{small_model}", "ratio": "loss"}}]}))
+    recipe.write_text(json.dumps({"steps": [{"ifd": {"model": hf_model, "ratio": "loss"}}]}))
     first = curate.filter("raw.jsonl", recipe=recipe)
     assert first.dropped["row"].to_list() == [4]
     assert first.dropped["reason"][0].endswith("1 or more: the instruction does not help")

@@ -12,7 +12,7 @@ import pytest
 
 from curate.judging.rows import texts_of
 from curate.judging.rubrics import load_rubric
-from curate.models import Request, forget_model
+from curate.models import Request
 from curate.models.in_process import rendered
 from tests.conftest import REPOSITORY
 
@@ -45,16 +45,15 @@ def test_a_row_adds_no_special_token_to_those_of_the_chat_template(tokenizer: An
         assert special(tokenizer, each["hostile"]["instruction"], each["hostile"]["output"]) == alone
 
 
-def test_one_of_each_kind_is_scored_or_not_and_its_shift_reported(
-    small_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_hostile_rows_are_scored_or_not_and_their_shift_reported(
+    vllm_model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    english = {each["kind"]: each for each in INJECTIONS if each["language"] == "en"}
-    model = f"hf:{small_model}"
-    found = BENCHMARK["shifts"](list(english.values()), model, "educational-value", "expected", tmp_path)
-    forget_model(model)
-    assert found["kind"].to_list() == list(english)
+    kinds = {each["kind"]: each for each in INJECTIONS if each["language"] == "en"}
+    some = list(kinds.values())[::3]
+    found = BENCHMARK["shifts"](some, vllm_model, "educational-value", "expected", tmp_path)
+    assert found["kind"].to_list() == list(kinds)[::3]
     scores = pl.concat([found["clean"], found["hostile"]]).drop_nulls()
-    assert len(scores) > len(english), "most are scored, even by this model"
+    assert len(scores) > len(some), "most are scored, even by this model"
     assert scores.is_between(0, 5).all()
     assert found["shift"].drop_nulls().to_list() == pytest.approx((found["hostile"] - found["clean"]).drop_nulls())
     with capsys.disabled(), pl.Config(tbl_rows=-1):

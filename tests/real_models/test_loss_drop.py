@@ -20,13 +20,13 @@ ROWS = [
 ]
 
 
-def test_rows_like_the_examples_stay(small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_like_the_examples_stay(hf_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_rows(tmp_path / "raw.jsonl", ROWS)
     write_rows(tmp_path / "wanted.jsonl", SUMS)
     steps: list[Any] = [
-        {"ifd": {"model": f"hf:{small_model}", "below": None}},
-        {"loss-drop": {"model": f"hf:{small_model}", "n": 2}},
+        {"ifd": {"model": hf_model, "below": None}},
+        {"loss-drop": {"model": hf_model, "n": 2}},
     ]
     (tmp_path / "recipe.yaml").write_text(json.dumps({"steps": steps}))
     result = curate.filter("raw.jsonl", recipe="recipe.yaml", target=["wanted.jsonl"])
