@@ -28,7 +28,7 @@ from curate.registry import built_in_filters, load_filter
 Unscored = Literal["keep", "drop", "fail"]
 Side = Literal["chosen", "rejected"]
 STEP_OPTIONS = ("as", "unscored", "side", "optional")
-"""`optional`: a step that asks a model is left out where none is named."""
+"""`optional`: a step that asks a model is left out where none is named, and so is a column of it that may be absent."""
 RESERVED = ("restore", "meta", "row")
 """No step is called so: the ledger and the names of columns give them another meaning."""
 
@@ -132,7 +132,7 @@ def load_recipe(
     if against:
         _add_test_rows(written, against, plugins)
     _apply_settings(written, settings)
-    written = [step for step in written if not _left_out(step, plugins)]
+    written = _without_optional(written, plugins)
     _apply_keep(written, keep, file.stem, plugins)
     for step in written:
         if "seed" in parameters(load_filter(step.filter, plugins)):
@@ -218,10 +218,20 @@ def _add_judge(written: list[Written], model: str, plugins: dict[str, type] | No
         _insert(written, Written("judge", {"model": model}, {"as": "judge"}), plugins)
 
 
-def _left_out(step: Written, plugins: dict[str, type] | None) -> bool:
-    """Whether a step is optional and asks a model that nobody named."""
-    asks = "model" in parameters(load_filter(step.filter, plugins))
-    return bool(step.options.get("optional")) and asks and not step.values.get("model")
+def _without_optional(written: list[Written], plugins: dict[str, type] | None) -> list[Written]:
+    """The steps but those that are optional and ask a model that nobody named; nor do others take columns of these."""
+    left, stays = set(), []
+    for step in written:
+        fields = parameters(load_filter(step.filter, plugins))
+        if step.options.get("optional") and "model" in fields and not step.values.get("model"):
+            left.add(step.options["as"])
+            continue
+        for name, field in fields.items():
+            of_such = str(step.values.get(name, "")).rpartition(".")[0] in left
+            if of_such and is_column(field) and field.default is None:
+                del step.values[name]
+        stays.append(step)
+    return stays
 
 
 def _add_test_rows(written: list[Written], files: Sequence[str], plugins: dict[str, type] | None) -> None:

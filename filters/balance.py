@@ -58,6 +58,11 @@ class Balance:
         sizes = sizes.with_columns(
             quota=pl.Series(quotas(sizes["size"].to_numpy().astype(np.int64), n, self.temperature))
         )
+        for group, size, quota in sizes.sort("size", "group", descending=[True, False]).head(1).iter_rows():
+            pool.notes.append(
+                f"{len(sizes):,} values of {self.by}; the most frequent, {group}, has {size / len(rows):.0%} of the "
+                f"rows, {quota / n:.0%} of those that stay"
+            )
         ranked = rows.with_row_index("at").sort("best", "chance", descending=[True, False], nulls_last=True)
         ranked = ranked.with_columns(rank=pl.int_range(1, pl.len() + 1).over("group")).sort("at")
         said = ranked.join(sizes, on="group", how="left", maintain_order="left")

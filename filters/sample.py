@@ -6,12 +6,12 @@ With n 1000 of 50,000: `not drawn: 1,000 of 50,000 rows, seed 0`.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from curate.pool import Pool
 from curate.protocol import Column, check_selection, how_many, keep_if, threshold
 from curate.seeded import shuffled_rank
+from curate.selecting.quotas import quotas as split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,9 @@ class Sample:
         stratum = pl.col("by") if self.by else pl.lit(0)
         rows = measures.select("row", stratum=stratum).with_columns(chance)
         quotas = rows.group_by("stratum").agg(size=pl.len(), first=pl.col("row").min()).sort("first")
-        quotas = quotas.with_columns(quota=pl.Series(_quotas(quotas["size"].to_numpy(), n, self.temperature)))
+        quotas = quotas.with_columns(
+            quota=pl.Series(split(quotas["size"].to_numpy().astype(np.int64), n, self.temperature))
+        )
         drawn = rows.with_columns(rank=pl.col("chance").rank("ordinal").over("stratum")).join(
             quotas, on="stratum", how="left", maintain_order="left", nulls_equal=True
         )
@@ -60,21 +62,3 @@ class Sample:
             verdict=keep_if(kept),
             reason=pl.when(~kept).then(said),
         )
-
-
-def _quotas(sizes: "npt.NDArray[np.int64]", n: int, temperature: float) -> "npt.NDArray[np.int64]":
-    """`n` split in proportion to `sizes` ^ (1 / temperature), no stratum over its size; at 1 in proportion to sizes."""
-    exact = np.zeros(len(sizes))
-    short = np.ones(len(sizes), dtype=bool)  # strata that can give more
-    while short.any() and (left := n - exact[~short].sum()) > 0:
-        weights = sizes[short] ** (1 / temperature)
-        exact[short] = weights * (left / weights.sum())
-        full = short & (exact >= sizes)
-        if not full.any():
-            break
-        exact[full], short = sizes[full], short & ~full
-    quotas: npt.NDArray[np.int64] = np.floor(exact).astype(np.int64)
-    open_ = np.flatnonzero(quotas < sizes)
-    most = open_[np.argsort((quotas - exact)[open_], kind="stable")]
-    quotas[most[: n - int(quotas.sum())]] += 1
-    return quotas

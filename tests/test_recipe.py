@@ -158,7 +158,8 @@ def test_a_file_to_exclude_that_is_not_there_is_refused_before_anything_is_writt
 @pytest.mark.parametrize("name", ["defalt", "nothing.yaml"])
 def test_an_unknown_recipe_names_the_known(filtered: Any, name: str) -> None:
     with pytest.raises(
-        UsageError, match=f"no recipe is called {name}\n.*default, default-small, deita, lima, longest, phi, random"
+        UsageError,
+        match=f"no recipe is called {name}\n.*default, default-small, deita, lima, longest, mig, phi, random",
     ):
         filtered(ROWS, recipe=name)
 
@@ -239,7 +240,7 @@ def test_a_step_that_asks_a_model_may_be_left_out_where_none_is_named() -> None:
 
     filters = [step.filter_name for step in load_recipe("phi").steps]
     assert "educational-code" in filters and "judge" not in filters
-    judged = load_recipe("phi", judge="http://127.0.0.1:1/v1#m").steps[-1]
+    judged = load_recipe("phi", judge="http://127.0.0.1:1/v1#m").steps[-2]
     assert (judged.filter_name, getattr(judged.filter, "rubric", None)) == ("judge", "educational-value-code")
     with pytest.raises(UsageError, match="name a model"):
         load_recipe("alpagasus")

@@ -28,6 +28,9 @@ def test_the_best_of_each_group_stay(filtered: Filtered) -> None:
     result = filtered(rows, {"balance": {"by": "meta.tag", "best": "meta.votes", "temperature": None, "n": 4}})
     assert result.kept["row"].to_list() == [6, 7, 8, 9]
     assert result.dropped["reason"][0] == "2 of 8 rows where meta.tag is a stay"
+    assert result.summary.by_step[0].notes == [
+        "2 values of meta.tag; the most frequent, a, has 80% of the rows, 50% of those that stay"
+    ]
 
 
 def test_numbers_are_cut_into_ranges(filtered: Filtered) -> None:
