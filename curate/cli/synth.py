@@ -33,6 +33,10 @@ from curate.cli.options import MODEL_OPTIONS, WORK_DIR, with_options
     help="The shape of the rows.",
 )
 @click.option("--against", multiple=True, metavar="FILE", help="Test rows that may not come, beside those that ship.")
+@click.option("--judge", metavar="MODEL", help="A model that scores each draft; those of little value are lost.")
+@click.option(
+    "--embedder", metavar="NAME", help="Rows that mean the same are lost, too: static:NAME, st:NAME, default."
+)
 @click.option("--repair", is_flag=True, help="An exercise that fails is given back once with what was wrong.")
 @click.option("--answer-tokens", type=click.IntRange(16), help="How long an answer may become.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the plan and the sampling.")

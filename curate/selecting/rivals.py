@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from curate.embedding import embedder
+from curate.embedding import Embedder, embedder
 from curate.pool import Pool
 
 SAME = 0.9
@@ -22,12 +22,15 @@ UNLIKE = (
 
 
 def usual_similarity(pool: Pool, name: str) -> float:
+    """From what cosine rows of a pool are the same by the embedder of that name."""
+    return SAME if name.startswith("default") else similarity_of(embedder(name, pool))
+
+
+def similarity_of(embedder: Embedder) -> float:
     """0.9 of the way from the cosine that an embedder gives to unlike texts, to 1; two digits.
 
     Some give any two texts a cosine of 0.8 (multilingual-e5): for those 0.9 would call unlike rows the same.
     """
-    if name.startswith("default"):
-        return SAME
-    vectors = embedder(name, pool).embed(UNLIKE)
+    vectors = embedder.embed(UNLIKE)
     unlike = np.median((vectors @ vectors.T)[np.triu_indices(len(vectors), 1)])
     return round(1 - (1 - SAME) * (1 - max(0.0, float(unlike))), 2)

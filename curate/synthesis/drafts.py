@@ -1,6 +1,7 @@
 """An attempt at a row: what it asks of the model, one request after the other, and what comes of it.
 
-An attempt is a generator: it yields a `Request`, is sent the `Reply`, and returns a `Draft` or raises `Lost`.
+An attempt is a generator: it yields a `Request`, or one `ToJudge`, is sent the `Reply`, and returns a `Draft` or raises
+`Lost`.
 """
 
 from collections.abc import Generator
@@ -14,7 +15,14 @@ from curate.models import Reply, Request, Turn
 from curate.synthesis.planning import Seed
 from curate.templates import load_template
 
-Attempt = Generator[Request, Reply, "Draft"]
+Attempt = Generator["Request | ToJudge", Reply, "Draft"]
+
+
+@dataclass(frozen=True)
+class ToJudge:
+    """A request that goes to the judge, not to the model that writes."""
+
+    request: Request
 
 
 @dataclass(frozen=True)

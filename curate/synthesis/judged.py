@@ -9,8 +9,8 @@ from curate.judging.rubrics import Mode, Rubric
 from curate.judging.scoring import Score, Unscored, read_score, request_for
 from curate.synthesis.drafts import Attempt, Lost, ToJudge
 
-RUBRICS = {"exercises": "educational-value-code"}
-"""By kind; those of other kinds are judged by `educational-value`."""
+RUBRIC, RUBRICS = "educational-value", {"exercises": "educational-value-code"}
+"""By what drafts are judged; by kind, where that is another."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from curate.models import Failure, Reply, Request, ask
-from curate.synthesis.drafts import Attempt, Draft, Lost
+from curate.synthesis.drafts import Attempt, Draft, Lost, ToJudge
 from curate.working import Working
 
 AT_ONCE = 8
@@ -81,16 +81,23 @@ class _Asking(threading.Thread):
                 yield None
 
 
-_Event = tuple[int | None, Request | Reply | Failure | Draft | Lost | BaseException | None]
+_Event = tuple[int | None, Request | ToJudge | Reply | Failure | Draft | Lost | BaseException | None]
 
 
 class Line:
-    """Attempts, begun by `begin(number)`, at most `window()` at once; `threads` workers check what the model wrote."""
+    """Attempts, begun by `begin(number)`, at most `window()` at once; `threads` workers check what the model wrote.
 
-    def __init__(self, begin: Callable[[int], Attempt], model: str, work_dir: Path, working: Working) -> None:
+    `judge`: the model that requests to a judge go to, None where there are none.
+    """
+
+    def __init__(
+        self, begin: Callable[[int], Attempt], model: str, judge: str | None, work_dir: Path, working: Working
+    ) -> None:
         self._begin, self._working = begin, working
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
-        self._asking = _Asking(model, work_dir, working, self._events)
+        self._writer = _Asking(model, work_dir, working, self._events)
+        other = judge is not None and judge != model
+        self._judge = _Asking(judge or model, work_dir, working, self._events) if other else self._writer
         self._open: dict[int, Made] = {}
         self._busy = 0
         self._ended = False
@@ -102,7 +109,8 @@ class Line:
         Raises what asking raises, once all that was answered is given out; InterruptedRun if a person stopped it.
         """
         following, started = first, first
-        self._asking.start()
+        for asking in {self._writer, self._judge}:
+            asking.start()
         workers = ThreadPoolExecutor(self._working.threads)
         try:
             while True:
@@ -126,7 +134,7 @@ class Line:
                     self._working.check()
                     return
         finally:
-            self._asking.enough = True
+            self._writer.enough = self._judge.enough = True
             workers.shutdown(cancel_futures=True)
 
     def _take(self, workers: ThreadPoolExecutor) -> None:
@@ -146,7 +154,9 @@ class Line:
         else:
             self._busy -= 1
             if isinstance(what, Request):
-                self._asking.todo.put(_Todo(number, what))
+                self._writer.todo.put(_Todo(number, what))
+            elif isinstance(what, ToJudge):
+                self._judge.todo.put(_Todo(number, what.request))
             elif isinstance(what, Draft | Lost):
                 made.outcome = what
             elif isinstance(what, BaseException):

@@ -15,12 +15,16 @@ import xxhash
 
 import curate
 from curate.contamination import BUILT_IN
+from curate.embedding import Embedder, check_embedder, embedder
 from curate.errors import UsageError
 from curate.formats.sources import Source, sources_of
+from curate.judging.judging import has_logprobs
+from curate.judging.rubrics import load_rubric
 from curate.models import check_model, identity_of
-from curate.pool import ReadOptions, check_inputs, read_pool
+from curate.pool import Pool, ReadOptions, check_inputs, read_pool
 from curate.selecting.topics import Topics
 from curate.synthesis.drafts import version_of
+from curate.synthesis.judged import RUBRIC, RUBRICS, Bench
 from curate.synthesis.planning import Plan, Topic, bundled, thinnest_first, topics_of
 from curate.working import Working
 
@@ -42,7 +46,8 @@ EXAMPLE_CHARACTERS, MOST_EXAMPLES = 600, 20_000
 @dataclass(frozen=True)
 class Order:
     """`topics`: a YAML file; `like`: files of rows whose thin topics are to grow; `against`: files of test rows;
-    `benchmarks`: those that ship; `repair`: an exercise may be mended once; `answer_tokens`: None as the kind has it.
+    `benchmarks`: those that ship; `judge`: a model that scores each draft; `embedder`: what tells rows that mean the
+    same; `repair`: an exercise may be mended once; `answer_tokens`: None as the kind has it.
     """
 
     kind: Kind
@@ -52,6 +57,8 @@ class Order:
     like: Sequence[str] = ()
     against: Sequence[str] = ()
     benchmarks: Sequence[str] = BUILT_IN
+    judge: str | None = None
+    embedder: str | None = None
     repair: bool = False
     answer_tokens: int | None = None
     seed: int = 0
@@ -60,6 +67,14 @@ class Order:
 
     def __post_init__(self) -> None:
         check_model(self.model)
+        if self.judge:
+            check_model(self.judge)
+        if self.embedder:
+            check_embedder(self.embedder)
+        if self.embedder == "default" and not self.like:
+            raise UsageError(
+                "the embedder default is fitted on rows, and there are none", "name some with --like, or another"
+            )
         if self.topics and self.like:
             raise UsageError("--topics and --like both say what to write about", "give one of them")
         if self.kind not in PROMPTS:
@@ -96,6 +111,21 @@ class Order:
         return self.answer_tokens or ANSWER_TOKENS[self.kind]
 
     @cached_property
+    def bench(self) -> Bench | None:
+        """Who judges drafts; the judge is asked once whether it gives log-probabilities."""
+        if not self.judge:
+            return None
+        known = has_logprobs(self.judge, self.work_dir, self.working)
+        return Bench(load_rubric(RUBRICS.get(self.kind, RUBRIC), self.language), "expected" if known else "text")
+
+    @cached_property
+    def means(self) -> Embedder | None:
+        """What tells rows that mean the same."""
+        if not self.embedder:
+            return None
+        return embedder(self.embedder, self._pool if self.embedder == "default" else None, work_dir=self.work_dir)
+
+    @cached_property
     def facts(self) -> dict[str, Any]:
         """All that decides which rows come."""
         return {
@@ -106,6 +136,10 @@ class Order:
             "examples": xxhash.xxh3_64_hexdigest("\0".join(self.examples).encode()),
             "against": [source.digest for source in self.sources],
             "benchmarks": list(self.benchmarks),
+            "judge": [identity_of(self.judge), self.bench.rubric.fingerprint, self.bench.mode]
+            if self.bench and self.judge
+            else [],
+            "embedder": self.means.fingerprint if self.means else "",
             "repair": self.repair,
             "answer_tokens": self.tokens,
             "seed": self.seed,
@@ -118,10 +152,15 @@ class Order:
         return self.work_dir / "synth" / xxhash.xxh3_64_hexdigest(orjson.dumps(self.facts))
 
     @cached_property
+    def _pool(self) -> Pool:
+        """The rows of `like`."""
+        check_inputs(self.like, self.work_dir)
+        return read_pool(self.like, self.work_dir, ReadOptions(limit=MOST_EXAMPLES), working=self.working)
+
+    @cached_property
     def _grown(self) -> list[Topic]:
         """The topics of the rows of `like`, those with few rows the more often."""
-        check_inputs(self.like, self.work_dir)
-        pool = read_pool(self.like, self.work_dir, ReadOptions(limit=MOST_EXAMPLES), working=self.working)
+        pool = self._pool
         topics = Topics(pool, "default", "both", None, self.seed).of_rows(np.arange(len(pool)))
         prompts = [prompt for frame in pool.batches(["prompt"]) for prompt in frame["prompt"].to_list()]
         held: dict[str, list[str]] = {}

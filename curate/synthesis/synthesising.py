@@ -98,11 +98,16 @@ def synthesise(order: Order, n: int, output: str | Path = "synth.jsonl", shape: 
 
 def _make(order: Order, n: int, log: Log, yields: Yields) -> None:
     """Go on with the log until `n` attempts are accepted."""
-    taken, benchmarks = Taken(order.kind == "instructions"), Benchmarks(order.sources, order.working, order.benchmarks)
-    for entry in log:
-        yields.count(entry)
-        if entry["stage"] == "accepted":
-            taken.add(_draft_of(entry, order.kind), entry["attempt"])
+    taken = Taken(order.kind == "instructions", order.means)
+    benchmarks = Benchmarks(order.sources, order.working, order.benchmarks)
+    entries = iter(log)
+    while block := list(islice(entries, A_BLOCK)):
+        for entry in block:
+            yields.count(entry)
+        accepted = [entry for entry in block if entry["stage"] == "accepted"]
+        drafts = [_draft_of(entry, order.kind) for entry in accepted]
+        for entry, draft, vector in zip(accepted, drafts, taken.vectors(drafts), strict=True):
+            taken.add(draft, entry["attempt"], vector)
     working, before = order.working, yields.attempts
     if yields.accepted >= n:
         return
@@ -115,7 +120,7 @@ def _make(order: Order, n: int, log: Log, yields: Yields) -> None:
         return min(AHEAD, max(FEWEST_AHEAD, round((n - yields.accepted) / passed)))
 
     with ExitStack() as stack:
-        line = Line(_attempts_of(order, stack), order.model, order.work_dir, working)
+        line = Line(_attempts_of(order, stack), order.model, order.judge, order.work_dir, working)
         for made in line.attempts(before, window):
             for entry in _settled(made, order, taken, benchmarks):
                 log.append(entry)
@@ -136,6 +141,12 @@ def _make(order: Order, n: int, log: Log, yields: Yields) -> None:
 
 
 def _attempts_of(order: Order, stack: ExitStack) -> Callable[[int], Attempt]:
+    """What begins an attempt of the order, judged where a judge is named; `stack` as in `_written_of`."""
+    written, bench = _written_of(order, stack), order.bench
+    return (lambda number: bench.judged(written(number))) if bench else written
+
+
+def _written_of(order: Order, stack: ExitStack) -> Callable[[int], Attempt]:
     """What begins an attempt of the order's kind; sandboxes, where it needs them, are open as long as `stack`."""
     plan, tokens, examples = order.plan, order.tokens, order.examples
     if order.kind == "textbook":
@@ -157,20 +168,20 @@ def _attempts_of(order: Order, stack: ExitStack) -> Callable[[int], Attempt]:
 def _settled(made: list[Made], order: Order, taken: Taken, benchmarks: Benchmarks) -> Iterator[dict[str, Any]]:
     """The entries of attempts in the log, decided in the order of the plan."""
     drafts = [one.outcome for one in made if isinstance(one.outcome, Draft)]
-    looks = (
-        zip(unsound(drafts, order.kind, order.language), benchmarks.found(drafts), strict=True) if drafts else iter(())
-    )
+    wrong_of = unsound(drafts, order.kind, order.language) if drafts else []
+    benchmark_of = benchmarks.found(drafts) if drafts else []
+    looks = zip(wrong_of, benchmark_of, taken.vectors(drafts), strict=True)
     for one in made:
         stage, reason, row = "accepted", "", {}
         if isinstance(one.outcome, Lost):
             stage, reason = one.outcome.stage, one.outcome.reason
         elif isinstance(one.outcome, Draft):
-            draft, (wrong, benchmark) = one.outcome, next(looks)
-            near = "" if wrong else taken.like(draft)
+            draft, (wrong, benchmark, vector) = one.outcome, next(looks)
+            near = "" if wrong else taken.like(draft, vector)
             stages = (("sound", wrong), ("unique", near), ("clean", benchmark))
             stage, reason = next((found for found in stages if found[1]), ("accepted", ""))
             if stage == "accepted":
-                taken.add(draft, one.number)
+                taken.add(draft, one.number, vector)
                 row = {"instruction": draft.instruction, "response": draft.response, **draft.facts}
         yield _entry(one, order.plan[one.number], stage, reason, row)
 

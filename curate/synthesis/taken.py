@@ -10,7 +10,10 @@ import polars as pl
 
 from curate.contamination import BUILT_IN, Index, Known
 from curate.duplicates.growing import Growing, Instructions, hashes_of_labels, hashes_of_text
+from curate.embedding import Embedder
+from curate.embedding.vectors import Vectors
 from curate.formats.sources import Source
+from curate.selecting.rivals import similarity_of
 from curate.synthesis.drafts import Draft
 from curate.working import Working
 
@@ -22,16 +25,53 @@ OVERLAP, RUN, CODE = 0.5, 13, 0.9
 """When a text is a benchmark's, as `decontaminate` has it by default."""
 
 
-class Taken:
-    """The rows accepted so far, by attempt. `instructions_apart`: no two instructions in nearly the same words."""
+Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 
-    def __init__(self, instructions_apart: bool) -> None:
+
+class Meanings:
+    """Vectors of what was accepted, for rows that say the same in other words."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder, self._bar = embedder, similarity_of(embedder)
+        self._vectors = np.zeros((1024, embedder.dimensions), dtype=np.float32)
+        self._size = 0
+
+    def embed(self, drafts: Sequence[Draft]) -> Vectors:
+        """[drafts, dimensions]."""
+        return self._embedder.embed([_text(draft) for draft in drafts])
+
+    def nearest(self, vector: Vector) -> tuple[int, float] | None:
+        """The number of what was added with the highest cosine, and that; None: below the bar."""
+        if not self._size:
+            return None
+        cosines = self._vectors[: self._size] @ vector
+        best = int(cosines.argmax())
+        return (best, float(cosines[best])) if cosines[best] >= self._bar else None
+
+    def add(self, vector: Vector) -> None:
+        """Take one more; its number is how many there were."""
+        if self._size == len(self._vectors):
+            self._vectors = np.concatenate((self._vectors, np.zeros_like(self._vectors)))
+        self._vectors[self._size] = vector
+        self._size += 1
+
+
+class Taken:
+    """The rows accepted so far, by attempt. `instructions_apart`: no two instructions in nearly the same words;
+    `means`: what tells rows that mean the same, None: only what stands in them is compared."""
+
+    def __init__(self, instructions_apart: bool, means: Embedder | None = None) -> None:
         self._texts, self._functions = Growing(), Growing(FUNCTIONS_ALIKE, 0)
         self._instructions = Instructions() if instructions_apart else None
+        self._meanings = Meanings(means) if means else None
         self._attempts: list[int] = []
         self._function_of: list[int] = []
 
-    def like(self, draft: Draft) -> str:
+    def vectors(self, drafts: Sequence[Draft]) -> Sequence[Vector | None]:
+        """What each draft means, to be given to `like` and `add`; None where nobody tells."""
+        return list(self._meanings.embed(drafts)) if self._meanings and drafts else [None] * len(drafts)
+
+    def like(self, draft: Draft, vector: Vector | None = None) -> str:
         """How the draft is like a row that was accepted; nothing where it is like none."""
         if found := self._texts.nearest(hashes_of_text(_text(draft))):
             return f"near a row accepted before ({self._attempt(found[0])}): similarity {found[1]:.2f}"
@@ -42,9 +82,11 @@ class Taken:
         if self._instructions and (found := self._instructions.nearest(draft.instruction)):
             where = self._attempt(found[0])
             return f"its instruction is in nearly the words of another ({where}): ROUGE-L {found[1]:.2f}"
+        if self._meanings and vector is not None and (found := self._meanings.nearest(vector)):
+            return f"it means what a row accepted before does ({self._attempt(found[0])}): cosine {found[1]:.2f}"
         return ""
 
-    def add(self, draft: Draft, attempt: int) -> None:
+    def add(self, draft: Draft, attempt: int, vector: Vector | None = None) -> None:
         """Take an accepted draft in."""
         number = len(self._attempts)
         self._attempts.append(attempt)
@@ -54,6 +96,8 @@ class Taken:
             self._function_of.append(number)
         if self._instructions:
             self._instructions.add(draft.instruction)
+        if self._meanings and vector is not None:
+            self._meanings.add(vector)
 
     def _attempt(self, number: int) -> str:
         return f"attempt {self._attempts[number]}"

@@ -10,10 +10,10 @@ from typing import Any
 from curate.errors import StoppedError
 
 STAGES = {
-    "exercises": ("answered", "parsed", "executed", "bites", "sound", "unique", "clean", "accepted"),
-    "textbook": ("answered", "parsed", "sound", "unique", "clean", "accepted"),
-    "instructions": ("answered", "parsed", "sound", "unique", "clean", "accepted"),
-    "evolve": ("answered", "parsed", "sound", "unique", "clean", "accepted"),
+    "exercises": ("answered", "parsed", "executed", "bites", "judged", "sound", "unique", "clean", "accepted"),
+    "textbook": ("answered", "parsed", "judged", "sound", "unique", "clean", "accepted"),
+    "instructions": ("answered", "parsed", "judged", "sound", "unique", "clean", "accepted"),
+    "evolve": ("answered", "parsed", "judged", "sound", "unique", "clean", "accepted"),
 }
 """An attempt is lost at one of these, or is accepted."""
 
@@ -22,6 +22,7 @@ ADVICE = {
     "parsed": "name a larger model with --model, one that holds to JSON (vllm: or http://), or more --answer-tokens",
     "executed": "a larger model, or --repair, which shows it what went wrong",
     "bites": "a larger model: the tests that this one writes pass wrong solutions",
+    "judged": "a larger model, other topics, or another judge",
     "sound": "look at the reasons in attempts.jsonl; another --language, topics or model",
     "unique": "more --topics: the model writes the same again",
     "clean": "other --topics: what it writes is of the benchmarks",

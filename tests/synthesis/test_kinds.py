@@ -2,15 +2,16 @@
 
 import dataclasses
 import json
+import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from chat_server import Server, chat_answer
+from chat_server import Server, chat_answer, with_logprobs
 from conftest import write_rows
-from test_synthesising import chance, sentences
+from test_synthesising import WORDS, chance, sentences, writes_textbooks
 
 from curate.errors import InputError, StoppedError, UsageError
 from curate.spending import Spending
@@ -172,3 +173,35 @@ def test_topics_of_a_user_are_what_is_written_about(here: Path, server: Server) 
         _ = Order("textbook", server.model, topics="empty.yaml").plan
     with pytest.raises(UsageError, match="give one of them"):
         Order("textbook", server.model, topics="topics.yaml", like=["curated.jsonl"])
+
+
+def test_a_judge_has_the_last_word_on_what_teaches(here: Path, server: Server) -> None:
+    def answer(body: dict[str, Any], number: int) -> Any:
+        if body.get("logprobs"):
+            return with_logprobs({"4" if "river" in body["messages"][-1]["content"] else "1": -0.01})
+        return writes_textbooks(body)
+
+    server.answer = answer
+    order = Order("textbook", server.model, judge=server.model)
+    done = synthesise(order, 8)
+    assert all(row["_synth"]["score"] > 3.5 for row in rows(done))
+    assert all("river" in f"{row['instruction']} {row['output']}" for row in rows(done))
+
+
+def test_a_row_that_means_what_another_does_is_lost(here: Path, server: Server) -> None:
+    write_rows(
+        here / "curated.jsonl", [(f"Tell me about the {word} of a garden.", "It grows.") for word in WORDS.split()]
+    )
+    words = sentences(random.Random(0), 18, korean=False).replace(".", "").split()
+
+    def answer(body: dict[str, Any], _: int) -> Any:
+        if "## Explanation" not in body["messages"][-1]["content"]:
+            return writes_textbooks(body)
+        mixed = " ".join(chance(body).sample(words, len(words)))  # the same words, in another order each time
+        return chat_answer(f"## Explanation\n{mixed}.\n## Worked example\nSo it is.\n## Questions\n1. Why?\n2. When?")
+
+    server.answer = answer
+    order = first(Order("textbook", server.model, like=["curated.jsonl"], embedder="default"), 120)
+    with pytest.raises(StoppedError, match="--max-tokens"):
+        synthesise(order, 1000)
+    assert any(found.startswith("it means what a row accepted before does") for found in reasons(order))
