@@ -3,16 +3,15 @@
 A block of ```python with "def f(:" in it is dropped: `the python block does not parse: line 1: invalid syntax`.
 """
 
-import ast
 import re
 import textwrap
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import orjson
 import polars as pl
 
+from curate.code.parsing import parse
 from curate.pool import Pool
 from curate.protocol import unless_found
 
@@ -59,16 +58,14 @@ def _faults(text: str) -> Iterator[str]:
 def _of_python(code: str) -> str | None:
     if _OTHER_PYTHON.search(code):
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        first = _parsed(textwrap.dedent(code))
-        inside = f"async def _():\n for _ in ():\n{textwrap.indent(textwrap.dedent(code), '  ')}"
-        return first if first and _parsed(inside) else None  # a snippet may stand within a function or a loop
+    first = _parsed(textwrap.dedent(code))
+    inside = f"async def _():\n for _ in ():\n{textwrap.indent(textwrap.dedent(code), '  ')}"
+    return first if first and _parsed(inside) else None  # a snippet may stand within a function or a loop
 
 
 def _parsed(code: str) -> str | None:
     try:
-        ast.parse(code)
+        parse(code)
     except SyntaxError as error:
         return f"line {error.lineno}: {error.msg}"
     except (ValueError, RecursionError, MemoryError):

@@ -8,13 +8,13 @@ import ast
 import gc
 import re
 import textwrap
-import threading
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from curate.code.parsing import parse
 
 BLOCK = re.compile(r"(?m)^[ \t]*```[ \t]*(?:python3?|py)[ \t]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.IGNORECASE)
 UNNAMED_BLOCK = re.compile(r"(?m)^[ \t]*```[ \t]*\n(.*?)^[ \t]*```", re.DOTALL)
@@ -36,9 +36,6 @@ TOO_DEEP = re.compile(
 _DEEPER = ("(", "[", "{", ".", "-", "+", "~", "**", "not", "await", "lambda")
 """Without 150 of these no expression is deep, and the search, which takes as long as parsing, is spared."""
 
-
-_WARNINGS = threading.Lock()
-"""Held while warnings are turned off, which holds for the whole process."""
 
 _GENERATED = re.compile(
     r"(?i)^[ \t]*(?:#|\"\"\").{0,80}\b"
@@ -131,9 +128,7 @@ def parsed(code: str) -> ast.Module | str:
     if sum(map(code.count, _DEEPER)) >= 150 and TOO_DEEP.search(code):
         return "the code is nested too deep"
     try:
-        with _WARNINGS, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what the parser has to say of escapes
-            return ast.parse(code)
+        return parse(code)
     except SyntaxError as error:
         if (older := _older(code)) != code and isinstance(tree := parsed(older), ast.Module):
             return tree

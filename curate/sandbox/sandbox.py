@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from curate.code.parsing import parse
 from curate.errors import UsageError
 from curate.sandbox.peer import Gone, Link
 from curate.sandbox.program import GONE
@@ -251,7 +252,7 @@ def _outcome(said: dict[str, Any], verdict: Any, seconds: float) -> Outcome:
 def _defined(program: str) -> dict[str, str]:
     """What a program defines: `function`, `class`, `value`, or for exceptions the builtin one they come from."""
     found: dict[str, str] = {}
-    for node in ast.parse(program).body:
+    for node in parse(program).body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             found[node.name] = "function"
         elif isinstance(node, ast.ClassDef):
@@ -274,7 +275,7 @@ def _seen(defined: dict[str, str], texts: Sequence[str]) -> dict[str, str]:
     mentioned: set[str] = set()
     for text in texts:
         with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-            mentioned |= {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+            mentioned |= {node.id for node in ast.walk(parse(text)) if isinstance(node, ast.Name)}
     kept = mentioned - set(dir(builtins)) - sys.stdlib_module_names
     return {name: kind for name, kind in defined.items() if name in kept}
 

@@ -10,10 +10,10 @@ import inspect
 import math
 import re
 import textwrap
-import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from curate.code.parsing import parse
 from curate.code.syntax import LARGEST, TOO_DEEP
 from curate.sandbox import Outcome, Sandbox
 from curate.synthesis.drafts import Lost
@@ -145,9 +145,7 @@ def _parsed(text: str, what: str) -> ast.Module:
     if len(text) > LARGEST or TOO_DEEP.search(text):
         raise Lost("parsed", f"{what} is longer or deeper than can be parsed")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(text)
+        return parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise Lost("parsed", f"{what} does not parse: {error}") from None
 

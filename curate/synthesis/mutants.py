@@ -11,6 +11,8 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+from curate.code.parsing import parse
+
 _SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
     **{ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult},
     **{ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd, ast.BitXor: ast.BitOr},
@@ -29,7 +31,7 @@ def mutants(program: str, function: str, most: int = 12) -> list[str]:
 
     Raises SyntaxError for a program that does not parse, and LookupError where it has no such function.
     """
-    tree = ast.parse(program)
+    tree = parse(program)
     empty = _emptied(tree, function)
     own = ast.unparse(tree)
     seen, others = {own, empty}, []

@@ -1,10 +1,12 @@
 """Rows out again: kept lines as they stood, in order; every output reads back to the same rows."""
 
+import errno
 import gzip
 import json
 import os
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import polars as pl
@@ -224,7 +226,8 @@ def test_an_output_that_can_not_be_written_is_refused_before_any_work(here: Path
 
 def test_a_folder_that_can_not_be_written_is_refused(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("locked").mkdir()
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    denied = PermissionError(errno.EACCES, "Permission denied")  # root may write anywhere
+    monkeypatch.setattr(Path, "touch", Mock(side_effect=denied))
     with pytest.raises(UsageError, match=r"^locked can't be written"):
         check_output(Path("locked/a.jsonl"))
 
