@@ -16,6 +16,9 @@ import polars as pl
 
 from curate.errors import CurateError, StoppedError
 
+ALMOST_FULL = 64_000_000
+"""Bytes free below which a fault in writing that Polars gives no number of is that of a full disk."""
+
 
 @contextmanager
 def disk_faults(*places: Path) -> Iterator[None]:
@@ -26,12 +29,14 @@ def disk_faults(*places: Path) -> Iterator[None]:
         raise
     except (OSError, pl.exceptions.PolarsError) as error:
         told = re.search(r"\(os error (\d+)\)", str(error))  # how Polars says it
-        if told is None and not isinstance(error, OSError):
+        unnumbered = told is None and "transport error" in str(error)  # Parquet's headers and footer did not fit
+        if told is None and not isinstance(error, OSError) and not unnumbered:
             raise
         number = int(told[1]) if told else getattr(error, "errno", None)
         again = "run the same command again: what was finished is kept"
-        if number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
-            fullest = min(places, key=bytes_free)
+        fullest = min(places, key=bytes_free)
+        full = number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+        if full or (unnumbered and bytes_free(fullest) < ALMOST_FULL):
             left = bytes_shown(bytes_free(fullest))
             raise StoppedError(f"the disk is full: {left} are left in {fullest}", f"make room, then {again}") from error
         file = getattr(error, "filename", None)

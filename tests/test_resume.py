@@ -11,19 +11,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
-from conftest import left_behind
+from conftest import PLUGIN_HEAD, left_behind
 
-ROWS = 30_000
+from curate.disk import disk_faults
+from curate.errors import StoppedError
+
+ROWS = 10_000
+RANGE = 1024
 KILLS = 6
 
-SLOW = """
+SLOW = f"""
 import curate.cli.console, curate.measuring
 
-curate.measuring.RANGE = 4096  # more parts, more moments to be killed between two of them
+curate.measuring.RANGE = {RANGE}  # more parts, more moments to be killed between two of them
 
 @frozen
 class Slow:
@@ -45,24 +51,31 @@ COMMAND += ["--recipe", "recipe.yaml", "--plugin", "plugged.py"]
 @pytest.fixture
 def slow(here: Path, plugin: Any) -> Path:
     """A folder with many rows, and a recipe with a slow step."""
-    chance = random.Random(1)
-    words = ["prime", "수도", "def f(x):\n    return x", "긴 대답 " * 9, ""]
-    with (here / "raw.jsonl").open("w") as file:
-        for k in range(ROWS):
-            row = {"instruction": f"{chance.randrange(ROWS)}?", "output": chance.choice(words)}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n" if k % 997 else "broken\n")
-    (here / "recipe.yaml").write_text("steps: [length, slow, turns, exact-dup, near-dup, conflict]")
-    (here / "seconds").write_text("0.05")
+    fill(here)
     plugin(SLOW)
     return here
 
 
-def expected(slow: Path) -> dict[str, bytes]:
-    """What an undisturbed run leaves behind."""
-    more = ["--work-dir", "undisturbed", "-o", "undisturbed.jsonl"]
-    subprocess.run([*COMMAND, *more], cwd=slow, check=True, capture_output=True)
-    (run,) = (slow / "undisturbed" / "runs").iterdir()
-    return left_behind(run, slow / "undisturbed.jsonl")
+def fill(folder: Path) -> None:
+    chance = random.Random(1)
+    words = ["prime", "수도", "def f(x):\n    return x", "긴 대답 " * 9, ""]
+    with (folder / "raw.jsonl").open("w") as file:
+        for k in range(ROWS):
+            row = {"instruction": f"{chance.randrange(ROWS)}?", "output": chance.choice(words)}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n" if k % 997 else "broken\n")
+    (folder / "recipe.yaml").write_text("steps: [length, slow, turns, exact-dup, near-dup, conflict]")
+    (folder / "seconds").write_text("0.05")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(compiled: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], float]:
+    """What an undisturbed run leaves behind, and the seconds that it takes."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    fill(folder)
+    (folder / "plugged.py").write_text(PLUGIN_HEAD + SLOW)
+    began = time.monotonic()
+    wanted = finish(folder)
+    return wanted, time.monotonic() - began
 
 
 def finish(slow: Path, *more: str, work: str = ".curate", output: str = "curated.jsonl") -> dict[str, bytes]:
@@ -74,11 +87,8 @@ def finish(slow: Path, *more: str, work: str = ".curate", output: str = "curated
     return left_behind(run, slow / output)
 
 
-def test_killed_at_any_moment_the_same_command_goes_on(slow: Path) -> None:
-    wanted = expected(slow)
-    began = time.monotonic()
-    assert finish(slow, "--fresh", "--work-dir", "timed", work="timed") == wanted
-    seconds = time.monotonic() - began
+def test_killed_at_any_moment_the_same_command_goes_on(slow: Path, undisturbed: Any) -> None:
+    wanted, seconds = undisturbed
     kills, chance = 0, random.Random()
     while kills < KILLS:
         # what was done before is skipped, so that the same delay comes to later and later moments
@@ -113,7 +123,7 @@ def interrupted(slow: Path, times: int = 1) -> tuple[int, float, str]:
     return process.returncode, time.monotonic() - began, said
 
 
-def test_ctrl_c_finishes_what_is_in_work_and_the_same_command_goes_on(slow: Path) -> None:
+def test_ctrl_c_finishes_what_is_in_work_and_the_same_command_goes_on(slow: Path, undisturbed: Any) -> None:
     (slow / "seconds").write_text("0.3")
     status, seconds, said = interrupted(slow)
     assert (status, seconds < 10) == (130, True)
@@ -126,8 +136,8 @@ def test_ctrl_c_finishes_what_is_in_work_and_the_same_command_goes_on(slow: Path
     (run,) = (slow / ".curate" / "runs").iterdir()
     again = subprocess.run(COMMAND, cwd=slow, capture_output=True, text=True, check=True).stderr
     assert f"going on with run {run.name}: 1 of 6 steps are decided\n" in again
-    assert f"slow: {4096 * done:,} of 29,969 rows are measured already\n" in again
-    assert left_behind(run, slow / "curated.jsonl") == expected(slow)
+    assert f"slow: {RANGE * done:,} of 9,989 rows are measured already\n" in again
+    assert left_behind(run, slow / "curated.jsonl") == undisturbed[0]
 
 
 @pytest.mark.parametrize(("times", "drain"), [(1, 1), (2, 60)])
@@ -157,12 +167,14 @@ def small_disk(slow: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-def test_a_full_disk_is_said_and_after_making_room_the_same_command_finishes(slow: Path, small_disk: Path) -> None:
+def test_a_full_disk_is_said_and_after_making_room_the_same_command_finishes(
+    slow: Path, small_disk: Path, undisturbed: Any
+) -> None:
     (slow / "seconds").write_text("0")
-    wanted = expected(slow)
+    wanted, _ = undisturbed
     more = ["--work-dir", "disk/.curate", "-o", "disk/curated.jsonl"]
     full = 0
-    for free in (0.1, 1.5, 3.0, 4.5):  # megabytes; the disk fills up at another place each time
+    for free in (0.1, 0.6, 1.2, 1.8):  # megabytes; the disk fills up at another place each time
         used = sum(f.stat().st_size for f in small_disk.rglob("*") if f.is_file())
         (small_disk / "ballast").write_bytes(bytes(max(0, int((24 - free) * (1 << 20)) - used)))
         ran = subprocess.run([*COMMAND, *more], cwd=slow, capture_output=True, text=True, check=False)
@@ -184,19 +196,23 @@ def test_a_full_disk_is_said_and_after_making_room_the_same_command_finishes(slo
         assert finish(slow, *more, work="disk/.curate", output="disk/curated.jsonl") == wanted
 
 
-@pytest.mark.parametrize("size", [1_000, 100_000, 400_000])
-def test_a_file_that_may_not_grow_stops_the_run_and_it_goes_on_later(slow: Path, size: int) -> None:
+def test_a_disk_without_room_for_the_footer_of_a_file_is_full_too(small_disk: Path) -> None:
+    wide = pl.DataFrame({f"c{k}": [k] for k in range(2000)})
+    (small_disk / "ballast").write_bytes(bytes((24 << 20) - 65_536))
+    with pytest.raises(StoppedError, match=r"the disk is full: .* are left in "), disk_faults(small_disk):
+        wide.write_parquet(small_disk / "wide")
+
+
+def test_a_file_that_may_not_grow_stops_the_run_and_it_goes_on_later(slow: Path, undisturbed: Any) -> None:
     (slow / "seconds").write_text("0")
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-    ran = subprocess.run(COMMAND, cwd=slow, capture_output=True, text=True, check=False, preexec_fn=limit)
-    assert ran.returncode == 1
-    assert "Traceback" not in ran.stderr
-    assert "File too large" in ran.stderr
-    assert "  -> mend that, then run the same command again: what was finished is kept" in ran.stderr
-    finish(slow)
+    for size in (1_000, 40_000, 150_000):
+        limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        ran = subprocess.run(COMMAND, cwd=slow, capture_output=True, text=True, check=False, preexec_fn=limit)
+        assert ran.returncode == 1
+        assert "Traceback" not in ran.stderr
+        assert "File too large" in ran.stderr
+        assert "  -> mend that, then run the same command again: what was finished is kept" in ran.stderr
+    assert finish(slow) == undisturbed[0]
 
 
 @pytest.fixture

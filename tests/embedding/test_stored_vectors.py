@@ -197,7 +197,7 @@ def test_killed_at_any_moment_it_goes_on(here: Path, kind: str) -> None:
     pool = pool_of(texts)
     command = [sys.executable, "-c", KILLED, kind]
     chance = random.Random(3)
-    for _ in range(3):
+    for _ in range(2):
         (here / "begun").unlink(missing_ok=True)
         process = subprocess.Popen(command)
         while not (here / "begun").exists():

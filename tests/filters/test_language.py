@@ -99,7 +99,7 @@ def test_real_questions_with_answers_of_the_other_language_go(here: Path, real_d
 
     asked, said = (texts("ko_chatbot/ChatbotData.jsonl", field) for field in "QA")
     english, answers = (texts("alpaca_dolly3k/dolly_3k.jsonl", field) for field in ("instruction", "output"))
-    to_korean = [(question, answer) for question, answer in zip(asked, answers, strict=False) if len(answer) > 60]
-    to_english = list(zip(english, said, strict=False))
+    to_korean = [(question, answer) for question, answer in zip(asked, answers, strict=False) if len(answer) > 60][:800]
+    to_english = list(zip(english, said, strict=False))[:800]
     assert filtered(to_korean, "language").summary.dropped > 0.85 * len(to_korean)
     assert filtered(to_english, "language").summary.dropped > 0.7 * len(to_english)

@@ -86,7 +86,7 @@ def all_pairs(texts: list[str], threshold: float) -> dict[int, set[int]]:
 @pytest.mark.parametrize("script", LETTERS)
 def test_it_finds_what_exact_all_pairs_finds(script: str) -> None:
     expected = found = agreed = 0
-    for seed in range(60):
+    for seed in range(35):
         texts = pool(script, seed)
         series = normalised(pl.Series(texts))
         own = Shingles.of(series)
@@ -207,11 +207,11 @@ def test_a_hundred_thousand_near_copies_are_one_cluster(here: Path) -> None:
     assert (found.rows, len(found.kept)) == (100_000, 1)
 
 
-def test_of_a_million_identical_rows_one_stays(here: Path) -> None:
-    Path("raw.jsonl").write_text('{"instruction": "Why does ice float?", "output": "It is light."}\n' * 1_000_000)
+def test_of_many_identical_rows_one_stays(here: Path) -> None:
+    Path("raw.jsonl").write_text('{"instruction": "Why does ice float?", "output": "It is light."}\n' * 300_000)
     found = near_duplicates("raw.jsonl")
-    assert (found.rows, found.kept.tolist(), set(found.pairs["rival"])) == (1_000_000, [0], {0})
-    assert found.found.candidates == found.found.verified == 999_999  # not the square of it
+    assert (found.rows, found.kept.tolist(), set(found.pairs["rival"])) == (300_000, [0], {0})
+    assert found.found.candidates == found.found.verified == 299_999  # not the square of it
 
 
 @pytest.mark.parametrize("numbers", [range(20_000), range(1_400_000)], ids=["100,000 characters", "10 MB"])
@@ -415,23 +415,22 @@ PHASES = [
 ]
 
 
-@pytest.mark.parametrize("phase", PHASES)
-def test_killed_in_any_phase_the_same_command_goes_on(here: Path, plugin: Any, curate_command: Any, phase: str) -> None:
-    write(Path("raw.jsonl"), [(text, "") for seed in range(30) for text in pool("korean", seed)])
+def test_killed_in_one_phase_after_another_the_same_command_goes_on(
+    here: Path, plugin: Any, curate_command: Any
+) -> None:
+    write(Path("raw.jsonl"), [(text, "") for seed in range(10) for text in pool("korean", seed)])
     Path("recipe.yaml").write_text("steps: [near-dup]")
-    plugin(f"""
+    plugin("""
         import signal
         from curate.kernels import clusters, shingles
 
-        real = {phase}
+        module, name = Path("disturb").read_text().split(".")
 
         def disturbed(*arguments):
-            if Path("disturb").exists():
-                Path("disturb").unlink()
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(*arguments)
+            os.kill(os.getpid(), signal.SIGKILL)
 
-        {phase} = disturbed
+        if name:
+            setattr({"clusters": clusters, "shingles": shingles}[module], name, disturbed)
 
         @frozen
         class Unused:
@@ -440,8 +439,10 @@ def test_killed_in_any_phase_the_same_command_goes_on(here: Path, plugin: Any, c
     """)
     command = ["filter", "raw.jsonl", "--recipe", "recipe.yaml", "--plugin", "plugged.py"]
     undisturbed = curate.filter("raw.jsonl", "undisturbed.jsonl", recipe="recipe.yaml", work_dir="undisturbed")
-    Path("disturb").touch()
-    curate_command(*command, status=-signal.SIGKILL)
+    for phase in PHASES:
+        Path("disturb").write_text(phase)
+        curate_command(*command, status=-signal.SIGKILL)
+    Path("disturb").write_text(".")
     curate_command(*command)
     (run,) = Path(".curate/runs").iterdir()
     assert left_behind(run, Path("curated.jsonl")) == left_behind(undisturbed.run.path, Path("undisturbed.jsonl"))

@@ -18,11 +18,11 @@ def test_a_user_without_a_home_whose_package_belongs_to_another_waits_at_every_r
     known = {"NUMBA_CACHE_LOCATOR_CLASSES": "UserWideCacheLocator", "XDG_CACHE_HOME": str(home), "HOME": str(home)}
     said = [
         curate_command("filter", SAMPLE, "--recipe", "recipe.yaml", "--fresh", env=os.environ | known).stderr
-        for _ in "12"
+        for _ in range(2 if writable else 1)
     ]
     first, every = "compiling kernels, as on every machine's first run", "compiling kernels, as at every run"
     assert [(first in text, every in text) for text in said] == (
-        [(True, False), (False, False)] if writable else [(False, True), (False, True)]
+        [(True, False), (False, False)] if writable else [(False, True)]
     )
     assert all("rows -> curated.jsonl" in text for text in said)
     assert writable or "set NUMBA_CACHE_DIR to a folder" in said[0]
