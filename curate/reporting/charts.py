@@ -31,6 +31,12 @@ CONFIG = {
     "legend": {"labelColor": "currentColor", "symbolType": "square", "labelFontSize": 11},
 }
 
+HEIGHT, ROW = 150, 22
+"""Of a drawing, and of a group in one whose groups lie below each other."""
+
+LONG = 12
+"""Characters of a name that no longer fit below a bar."""
+
 Chart = dict[str, Any]
 
 
@@ -79,19 +85,21 @@ def line(points: Sequence[tuple[float, float]], title: str, what: str) -> str:
 
 
 def before_and_after(groups: list[str], before: list[float], after: list[float]) -> str:
-    """Shares of groups among all rows and among those kept."""
+    """Shares of groups among all rows and among those kept; groups of long names lie below each other."""
     rows = [
         {"group": group, "share": share, "when": when}
         for when, shares in (("before", before), ("after", after))
         for group, share in zip(groups, shares, strict=True)
     ]
-    encoding = {
-        "x": {"field": "group", "sort": groups, "title": None, "axis": {"labelAngle": 0, "labelOverlap": True}},
-        "xOffset": {"field": "when", "sort": ["before", "after"]},
-        "y": {"field": "share", "type": "quantitative", "title": "share of rows", "axis": {"format": "%"}},
-        "color": _colours("when", {"before": LINE, "after": KEPT}),
-    }
-    return _svg([_layer(rows, {"type": "bar"}, encoding)])
+    long = max(map(len, groups), default=0) > LONG
+    place: Chart = {"field": "group", "sort": groups, "title": None}
+    place["axis"] = {"labelLimit": 240} if long else {"labelAngle": 0, "labelOverlap": True}
+    when = {"field": "when", "sort": ["before", "after"]}
+    share = {"field": "share", "type": "quantitative", "title": "share of rows", "axis": {"format": "%"}}
+    encoding = {"y": place, "yOffset": when, "x": share} if long else {"x": place, "xOffset": when, "y": share}
+    encoding["color"] = _colours("when", {"before": LINE, "after": KEPT})
+    height = max(HEIGHT, ROW * len(groups)) if long else HEIGHT
+    return _svg([_layer(rows, {"type": "bar"}, encoding)], height=height)
 
 
 def _scale(by_logarithm: bool) -> Chart:
@@ -110,14 +118,14 @@ def _layer(rows: list[Chart], mark: Chart, encoding: Chart) -> Chart:
     return {"data": {"values": rows}, "mark": mark, "encoding": encoding}
 
 
-def _svg(layers: list[Chart], threshold: float | None = None, title: str = "") -> str:
+def _svg(layers: list[Chart], threshold: float | None = None, title: str = "", height: int = HEIGHT) -> str:
     import vl_convert
 
     if threshold is not None:
         mark = {"type": "rule", "color": "currentColor", "strokeDash": [4, 3]}
         encoding = {"x": {"field": "at", "type": "quantitative", "title": title}}
         layers.append(_layer([{"at": threshold}], mark, encoding))
-    svg: str = vl_convert.vegalite_to_svg({"width": 280, "height": 150, "config": CONFIG, "layer": layers})
+    svg: str = vl_convert.vegalite_to_svg({"width": 280, "height": height, "config": CONFIG, "layer": layers})
     for stand_in, colour in _VARIABLES.items():
         svg = svg.replace(f'"{stand_in}"', f'"{colour}"')
     # the page gives each chart its name and its numbers; what the library says of each mark would be read aloud

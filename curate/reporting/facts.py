@@ -9,10 +9,13 @@ import numpy.typing as npt
 import polars as pl
 
 from curate.embedding.words import on_a_plane
+from curate.errors import CurateError
 from curate.explaining import word_diff
 from curate.ledger import RunDirectory, drops, kept_rows, kind_of
+from curate.measuring import Measures
 from curate.pool import Pool
 from curate.reporting.charts import is_crowded
+from curate.run import recipe_of
 from curate.seeded import shuffled_rank
 from curate.texts.languages import languages
 
@@ -30,6 +33,9 @@ ON_MAP, WORDS = 50, 90
 """Drawn rows from which a map is drawn, and how many characters of each a point shows."""
 
 BINS = 30
+
+TOPICS = 12
+"""Topics of which bars are drawn; the rest are one more."""
 
 Values = npt.NDArray[np.float64]
 
@@ -116,7 +122,7 @@ def facts_of(run: RunDirectory, pool: Pool) -> ReportFacts:
     ]
     kept = kept_rows(run, len(pool))
     drawn = _drawn(pool, seed)
-    shares = _before_and_after(drawn, kept)
+    shares = _before_and_after(drawn, kept) + _topics(run, pool, kept)
     return ReportFacts(facts, summary, steps, shares, len(drawn), _points(drawn, kept, run))
 
 
@@ -275,6 +281,29 @@ def _before_and_after(drawn: pl.DataFrame, kept: npt.NDArray[np.bool_]) -> list[
         _shares("language", language, [*named, "other"], drawn, after),
         _shares("turns", turns, several, drawn, after),
     ]
+
+
+def _topics(run: RunDirectory, pool: Pool, kept: npt.NDArray[np.bool_]) -> list[Shares]:
+    """For each step with a measure `topic` the largest topics, of all rows that it told about and of those kept."""
+    try:
+        recipe = recipe_of(run)
+    except CurateError:  # a plug-in that is gone can't say how it measured
+        return []
+    found = []
+    for step, part in zip(recipe.steps, run.step_parts(), strict=False):
+        told = np.zeros(len(pool), dtype=np.bool_)
+        told[pl.read_parquet(part, columns=["row"])["row"].to_numpy()] = True
+        measures = Measures(step, pool)
+        if measures.streams or not measures.holds(told):
+            continue
+        rows = measures.load(told, ["topic"])
+        if rows.schema.get("topic") != pl.String or not len(rows := rows.drop_nulls("topic")):
+            continue
+        most = rows["topic"].value_counts().sort("count", "topic", descending=[True, False])["topic"].head(TOPICS)
+        topic = pl.when(pl.col("topic").is_in(most.implode())).then("topic").otherwise(pl.lit("other"))
+        after = rows.filter(pl.Series(kept[rows["row"].to_numpy()]))
+        found.append(_shares(f"topic, by {step.name}", topic, [*most.to_list(), "other"], rows, after))
+    return found
 
 
 def _shares(name: str, group: pl.Expr, groups: Sequence[str], before: pl.DataFrame, after: pl.DataFrame) -> Shares:

@@ -12,7 +12,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from curate.ledger import RunDirectory
 from curate.pool import Pool
 from curate.reporting import charts
-from curate.reporting.facts import ReportFacts, StepFacts, facts_of
+from curate.reporting.facts import ReportFacts, Shares, StepFacts, facts_of
 from curate.whole import whole_file
 
 NAME = "report.html"
@@ -28,7 +28,7 @@ def write_report(run: RunDirectory, pool: Pool) -> None:
         "page.html.j2",
         facts=found,
         drawn={step.summary["step"]: list(_charts_of(step)) for step in found.steps},
-        shares=[(s, charts.before_and_after(s.groups, s.before, s.after)) for s in found.shares],
+        shares=[(s, _drawn_shares(s)) for s in found.shares],
         most_shared=max((max(step.shared) for step in found.steps), default=0),
         funnel=_funnel(found),
     )
@@ -72,6 +72,10 @@ def _charts_of(step: StepFacts) -> Iterator[tuple[str, str, list[str], list[tupl
             ["at", "stay"],
             curve,
         )
+
+
+def _drawn_shares(share: Shares) -> str:
+    return charts.before_and_after([visible(group) for group in share.groups], share.before, share.after)
 
 
 def _funnel(found: ReportFacts) -> list[tuple[str, int, float, StepFacts | None]]:

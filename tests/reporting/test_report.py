@@ -68,6 +68,26 @@ def test_before_and_after_are_shares_of_all_rows_and_of_those_kept(filtered: Fil
     assert dict(zip(language.groups, language.after, strict=True))["ko"] == 0.5
 
 
+def test_topics_before_and_after_are_those_of_the_step_that_names_them(filtered: Filtered) -> None:
+    bread = [
+        (f"How long do I bake bread {n}?", "Put the bread into a hot oven and bake it. " * (n + 1)) for n in range(6)
+    ]
+    cats = [
+        (f"고양이가 왜 사료를 안 먹나요? {n}", "고양이는 사료에 질렸어요. 고양이의 그릇도 보세요.") for n in range(6)
+    ]
+    result = filtered([*bread, *cats, ("", "")], {"cluster": {"topics": 2}}, {"length": {"max_chars": 60}})
+    *_, topics = facts_of(result.run, result.pool).shares
+    of = dict(zip(topics.groups, zip(topics.before, topics.after, strict=True), strict=True))
+    (baking,) = (name for name in of if "bread" in name)
+    (feeding,) = (name for name in of if "고양이" in name)
+    assert (topics.name, len(of)) == ("topic, by cluster", 2)
+    assert of[baking] == pytest.approx((1 / 2, 1 / 7))  # of bread one answer is short enough, of cats all are
+    assert of[feeding] == pytest.approx((1 / 2, 6 / 7))
+    page = report_of(result).read_text()
+    assert "Topic, by cluster" in page
+    assert f'<th scope="row"><bdi>{feeding}</bdi></th><td>50.0 %</td><td>85.7 %</td>' in page
+
+
 def test_the_same_run_gives_the_same_page_but_for_times(here: Path, filtered: Filtered) -> None:
     def page(work_dir: str) -> str:
         result = filtered(ROWS, *BASIC, work_dir=work_dir)
