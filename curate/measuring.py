@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 import polars as pl
+import polars.selectors as cs
 import xxhash
 
 from curate.errors import StoppedError
@@ -88,10 +89,12 @@ class Measures:
             file = self._part(int(start))
             there = pl.read_parquet_schema(file)
             columns = [name for name in there if names is None or name in (*names, "problem")]
-            part = pl.read_parquet(file, columns=columns)
+            # one at least, since a frame without columns has no rows whatever its file holds
+            part = pl.read_parquet(file, columns=columns or list(there)[:1])
             here = rows[start : start + RANGE]
             parts.append(part if here.all() else part.filter(pl.Series(here)))
-        return pl.concat([row.to_frame(), pl.concat(parts, how="diagonal_relaxed")], how="horizontal")
+        found = pl.concat([row.to_frame(), pl.concat(parts, how="diagonal_relaxed")], how="horizontal")
+        return found if names is None else found.select(cs.by_name("row", "problem", *names, require_all=False))
 
     def holds(self, rows: Mask) -> bool:
         """Whether the measures of the rows that the mask names are on disk."""
