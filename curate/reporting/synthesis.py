@@ -47,6 +47,7 @@ def write_synthesis(path: Path, order: "Order", n: int, yields: "Yields", second
         all_topics=len(topics),
         tokens_each=yields.tokens / yields.accepted if yields.accepted else None,
         seconds=seconds,
+        seconds_each=seconds / (yields.accepted - yields.earlier) if yields.accepted > yields.earlier else None,
         characters=CHARACTERS,
     )
     path.parent.mkdir(parents=True, exist_ok=True)

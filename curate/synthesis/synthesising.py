@@ -73,7 +73,7 @@ def synthesise(order: Order, n: int, output: str | Path = "synth.jsonl", shape: 
         make_work_dir(work)
         report = order.home / "report.html"
         with closing(Log(order.home / "attempts.jsonl")) as log:
-            yields = Yields(order.kind)
+            yields = Yields(order.kind, judged=order.judge is not None)
             try:
                 _make(order, n, log, yields)
             finally:
@@ -109,6 +109,7 @@ def _make(order: Order, n: int, log: Log, yields: Yields) -> None:
         for entry, draft, vector in zip(accepted, drafts, taken.vectors(drafts), strict=True):
             taken.add(draft, entry["attempt"], vector)
     working, before = order.working, yields.attempts
+    yields.earlier = yields.accepted
     if yields.accepted >= n:
         return
     if before:

@@ -3,6 +3,7 @@
 Of 100 attempts 92 parsed, 40 ran, 31 had tests that bite, 30 were unique, 30 clean: 30 accepted.
 """
 
+import re
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +39,10 @@ class Yields:
     """Counts of attempts by the stage at which they were lost; `reasons` by stage, `examples` of the lost texts."""
 
     kind: str
+    judged: bool = False
+    """Whether a judge looks at drafts."""
+    earlier: int = 0
+    """Rows accepted in earlier sittings."""
     lost: Counter[str] = field(default_factory=Counter)
     reasons: dict[str, Counter[str]] = field(default_factory=dict)
     examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -51,7 +56,7 @@ class Yields:
 
     def count(self, attempt: dict[str, Any]) -> None:
         """Take one attempt of the log in."""
-        stages, stage = STAGES[self.kind], attempt["stage"]
+        stages, stage = self._stages, attempt["stage"]
         self.attempts += 1
         self.tokens += attempt["tokens"]
         if self.attempts % 100 == 1:
@@ -75,10 +80,14 @@ class Yields:
     def funnel(self) -> list[tuple[str, int]]:
         """Each stage with the attempts that passed it."""
         left, rows = self.attempts, []
-        for stage in STAGES[self.kind][:-1]:
+        for stage in self._stages[:-1]:
             left -= self.lost[stage]
             rows.append((stage, left))
         return rows
+
+    @property
+    def _stages(self) -> list[str]:
+        return [stage for stage in STAGES[self.kind] if stage != "judged" or self.judged]
 
     def check(self) -> None:
         """Raises StoppedError where fewer than 1 of 100 of the last 500 attempts pass a stage, with what to change."""
@@ -92,6 +101,8 @@ class Yields:
 
 
 def _kind_of(reason: str) -> str:
-    """A reason without its numbers and names, so that like reasons count together."""
-    head = reason.partition(":")[0] if len(reason) > 60 else reason
-    return "".join("N" if c.isdigit() else c for c in head)[:90]
+    """A reason without its numbers, quotations and what is after a colon, so that like reasons count together."""
+    head, _, rest = reason.partition(": ")
+    if " " not in head and rest:  # the name of a filter
+        head = f"{head}: {rest.partition(': ')[0]}"
+    return re.sub(r"\d+(\.\d+)?(,\d+)*", "N", re.sub(r"'[^']*'|\"[^\"]*\"", "…", head))[:90]
