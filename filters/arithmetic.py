@@ -21,10 +21,17 @@ _TOKEN = re.compile(
     r"\$?((?!0\d)(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)|\.\d+)|(\*\*|[-+*/×÷^()]|x(?= ?[\d($]))|\s+"
 )
 """Numbers, but for those such as 0730, which is a time, and operators."""
-_ANOTHER_SYSTEM = re.compile(r"(?i)\bmod|\bbase\b|binary|hexadecimal|octal|≡|진법|진수|나머지|approx|약 ")
+_ANOTHER_SYSTEM = re.compile(
+    r"(?i)\bmod|\bbase\b|binary|hexadecimal|octal|≡|진법|진수|나머지|approx|약 |\bxor\b|clock|시계"
+)
+_NOT_CLAIMED = re.compile(
+    r"(?i)\b(?:wrong|false|incorrect|untrue|mistaken?|not (?:true|correct|equal|right))\b|틀[려렸리린립]|거짓|잘못|오답|아니"
+)
+"""A line with one of these may show a computation that it calls wrong."""
+_CENTS = re.compile(r"(?i)\s*(?:cent|per ?cent|퍼센트|센트)")
 _GOES_ON = re.compile(r"(?:[-–−+*/×÷^%]|\bx|\bof|\d and)\s*$")
 """What a run of numbers continues, as "12 x 1 and 1/4 = 15" or "1 – 3/4 = 1/4"."""
-_GOES_BEFORE, _GOES_AFTER = re.compile(r"[A-Za-z0-9\\:.,)\]}_'\"]"), re.compile(r"[A-Za-z\\%:_^]")
+_GOES_BEFORE, _GOES_AFTER = re.compile(r"[A-Za-z0-9\\:.,)\]}_'\"√]"), re.compile(r"[A-Za-z\\%:_^]")
 """What makes a run of numbers a part of something else: of "a + 2 * 3 = 9", of "9 = 3y"."""
 _OPERATION = re.compile(r"\d\)? ?[-+*/×÷x^]")
 _PLAIN, _FIRST = re.compile(r"-?[\d.,]+"), re.compile(r"\$?[\d.,]*\d")
@@ -64,7 +71,9 @@ def _said(rows: pl.DataFrame) -> list[str | None]:
 
 def _first_wrong(text: str, prompt: str) -> str | None:
     """The first computation of a text that is wrong, and not the prompt's; None: there is none."""
-    stated = ((said, value) for said, value in islice(_wrong(text), LONGEST) if said not in prompt)
+    stated = list(islice(_wrong(text), LONGEST))
+    if stated and any(True for _ in _wrong(prompt)):  # a riddle, or what the response sets right
+        return None
     return next((f"{said}, but it is {_shown(value)}" for said, value in stated), None)
 
 
@@ -73,7 +82,7 @@ def _wrong(text: str) -> Iterator[tuple[str, Number]]:
     for line in text.splitlines():
         if "=" in line:
             for fault in _faults(line):
-                if _ANOTHER_SYSTEM.search(line):
+                if _ANOTHER_SYSTEM.search(line) or _NOT_CLAIMED.search(line):
                     break
                 yield fault
 
@@ -86,7 +95,7 @@ def _faults(line: str) -> Iterator[tuple[str, Number]]:
         if _GOES_ON.search(before) or _GOES_BEFORE.search(before[-1:]):
             continue
         parts = [part.strip(" $,").rstrip(".") for part in run[0].split("=")]
-        if (_GOES_AFTER.match(after) and run[0][-1] != " ") or after.lstrip().startswith("cent"):
+        if (_GOES_AFTER.match(after) and run[0][-1] != " ") or _CENTS.match(after):
             parts.pop()
         values = [_value(part) for part in parts]
         for at, (left, right) in enumerate(pairwise(parts)):
@@ -106,7 +115,8 @@ def _agree(a: Number, b: Number, left: str, right: str) -> bool:
     for text in (right, left):
         if _PLAIN.fullmatch(text):
             digits = len(text.partition(".")[2])
-            return abs(Fraction(a - b)) < Fraction(1, 10**digits)
+            floats = abs(Fraction(a)) / 10**15 if digits > 14 else 0  # 0.1 + 0.2 = 0.30000000000000004
+            return abs(Fraction(a - b)) < max(Fraction(1, 10**digits), floats)
     return abs(Fraction(a - b)) <= abs(Fraction(a, 100))  # both are worked out of rounded numbers
 
 

@@ -14,6 +14,13 @@ NO_ANSWER = (
     r"(?i)^\W*(n/?a|nan|undefined|no ?(?:output|response|answer|input)|(?:output|response) ?: ?none|not available|"
     r"해당 ?(?:사항 ?)?없음|(?:출력|응답|답변|입력) ?없음|무응답)\W*$"
 )
+NO_ANSWER_MEANT = r"(?i)\bn/a\b|\bnan\b|undefined|not available|해당 ?(?:사항 ?)?없음"
+"""A prompt with one of these asks about it, or has it as one of the answers to choose from."""
+SIGNS_MEANT = (
+    r"(?i)\b(?:draw|symbols?|signs?|operators?|punctuation|underscores?|asterisks?|dash(?:es)?|hyphens?|"
+    r"dots?|ellips[ie]s|ascii|morse|patterns?|pyramid|markdown)\b|기호|연산자|문자|부호|그려|그리는|밑줄|패턴|별표|모스"
+)
+"""A prompt with one of these may be answered by signs alone: "*" multiplies in Python."""
 MARKS = (
     r"<\|(?:endoftext|im_start|im_end|eot_id|end_of_text|begin_of_text|assistant|user|system|end|start_header_id|pad)"
     r"\|>|</s>\s*$|^\s*<s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|\[(?:PAD|UNK|SEP|CLS|EOS|BOS)\]\s*$|"
@@ -59,12 +66,20 @@ class Broken:
         parts = prompt.str.splitn("\n\n", 2).struct
         instruction, given = parts.field("field_0"), parts.field("field_1").str.strip_chars_start()
         twice = (given.str.len_chars() >= LONG) & _holds(instruction, given)
-        merged = (instruction.str.count_matches(INPUT) == 1) & ~prompt.str.contains("(?i)example|예시|예:|예제")
+        merged = (instruction.str.count_matches(INPUT) == 1) & ~prompt.str.contains(
+            r"(?i)example|예시|예:|예제|\b(?:output|출력) ?:"
+        )
         echo = (prompt.str.len_chars() >= FEW) & (_plain(prompt) == _plain(response))
-        untranslated = instruction.str.contains("(?i)translat|번역") & (_plain(given) == _plain(response))
+        # shorter may be a name, which stays as it is
+        untranslated = (
+            (given.str.len_chars() >= FEW)
+            & instruction.str.contains("(?i)translat|번역")
+            & (_plain(given) == _plain(response))
+        )
         slots = _unless_quoted(response, SLOTS)
         meant = prompt.str.contains(
-            "(?i)template|placeholder|fill in|letter|e-?mail|템플릿|양식|빈칸|편지|메일"
+            r"(?i)template|placeholder|fill in|letter|e-?mail|jinja|handlebars|mustache|\bvue\b|angular|liquid|django|"
+            "ansible|helm|workflow|템플릿|양식|빈칸|편지|메일"
         ) | response.str.contains("[<`%]")
         is_long = response.str.len_chars() >= LONG
         fences = response.str.count_matches(r"(?m)^[ \t]*```")
@@ -72,9 +87,14 @@ class Broken:
         open_fence = (fences % 2 == 1) & ~end.str.contains(r"```$|(?:^|\n)\p{L}[^\n]*(?: [^\n ]+){3,}[.!?][\"')]?$")
         return rows.select(
             broken=pl.coalesce(
-                pl.format('the response says that there is none: "{}"', start.str.extract(NO_ANSWER)),
+                pl.format(
+                    'the response says that there is none: "{}"',
+                    pl.when(~prompt.str.contains(NO_ANSWER_MEANT)).then(start.str.extract(NO_ANSWER)),
+                ),
                 pl.format('"{}" is left of a template', pl.when(~_holds(prompt, marks)).then(marks)),
-                pl.when(start.str.contains(r"^[\s.…·_*#-]+$")).then(pl.lit("the response has no word in it")),
+                pl.when(start.str.contains(r"^[\s.…·_*#-]+$") & ~prompt.str.contains(SIGNS_MEANT)).then(
+                    pl.lit("the response has no word in it")
+                ),
                 pl.when(response.str.contains(ANOTHER_ROW)).then(pl.lit("another row stands within the response")),
                 pl.when(twice).then(pl.lit("the input stands in the instruction already")),
                 pl.when(merged).then(pl.lit("the input is merged into the instruction")),

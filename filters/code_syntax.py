@@ -18,10 +18,16 @@ from curate.protocol import unless_found
 BLOCK = re.compile(r"(?m)^([ \t]*)```[ \t]*(python3?|py|json)[ \t]*\n(.*?)^[ \t]*```", re.DOTALL)
 _OTHER_PYTHON = re.compile(
     r"(?m)^[ \t]*(?:>>>|\.\.\. |In \[\d|[!%]\w|print [\"'\w]|exec [\"'\w]|\$ |[\w.-]+@[\w.-]+:)|"
-    r"^[ \t]*(?:pip|python|conda) |except [\w., ()]+, \w+:|raise \w+, |<[\w ]+>|\?\?\?|(?m:^\s*\.\.\.\s*$)"
+    r"^[ \t]*(?:pip|python|conda) |except [\w., ()]+, \w+:|raise \w+, |<[\w ]+>|\?\?\?|"
+    r"Traceback \(most|(?m:^\s*\.\.\.\s*$)"
 )
 """Sessions, shell commands, Python 2 and slots to be filled in are something else, and may be right."""
 _OTHER_JSON = re.compile(r"//|/\*|\.\.\.|…|<[\w ]+>|^\s*$|\}\s*\{")
+FAULT_MEANT = (
+    r"(?i)syntax ?error|syntax mistake|invalid (?:syntax|json|python|code)|pseudo-?code|"
+    r"구문 ?오류|문법 ?오류|의사 ?코드"
+)
+"""A prompt with one of these may want, or show, code that does not parse."""
 LARGEST = 100_000
 """Characters of a block that are parsed; a larger one is left alone."""
 
@@ -34,10 +40,12 @@ class CodeSyntax:
     """
 
     per_row = True
+    reads = ("prompt", "response")
 
     def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
         response = rows["response"].fill_null("")
-        may = response.str.contains(r"(?m)^[ \t]*```[ \t]*(?:python3?|py|json)[ \t]*$").arg_true()
+        shown = response.str.contains(r"(?m)^[ \t]*```[ \t]*(?:python3?|py|json)[ \t]*$")
+        may = (shown & ~rows["prompt"].fill_null("").str.contains(FAULT_MEANT)).arg_true()
         said = pl.Series([next(_faults(text), None) for text in response.gather(may)], dtype=pl.String)
         nothing = pl.Series("fault", [None], dtype=pl.String).new_from_index(0, len(rows))
         return nothing.scatter(may, said).to_frame()

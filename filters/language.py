@@ -14,7 +14,24 @@ from curate.texts.languages import languages
 ANOTHER_ASKED_FOR = (
     *("translat", "language", "lyrics", "english", "korean", "spanish", "french", "german", "italian", "chinese"),
     *("mandarin", "japanese", "russian", "portuguese", "latin", "arabic", "hindi", "dutch", "turkish", "greek"),
-    *("swedish", "polish", "vietnamese", "thai", "hebrew", "번역", "통역", "언어", "외국어", "가사", "영어", "영문"),
+    *(
+        "swedish",
+        "polish",
+        "vietnamese",
+        "thai",
+        "hebrew",
+        "anglais",
+        "inglés",
+        "englisch",
+        "commit",
+        "번역",
+        "통역",
+        "언어",
+        "외국어",
+        "가사",
+        "영어",
+        "영문",
+    ),
     *(
         "한국어",
         "한글",
@@ -29,9 +46,14 @@ ANOTHER_ASKED_FOR = (
         "독어",
         "스페인어",
         "러시아어",
+        "영작",
+        "커밋",
+        "노래",
+        "대표곡",
+        "원제",
     ),
 )
-"""A prompt with one of these may want another language."""
+"""A prompt with one of these may want another language: songs and commits are named in theirs."""
 
 FEW = 12
 """Letters of the answer's script in the prompt from which the prompt is in two languages, and says nothing."""

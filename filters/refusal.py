@@ -19,7 +19,10 @@ _AS_A_MODEL = r"as an? [\w ]{0,20}(?:ai|language model|assistant|chatbot)[^.!?\n
 _SORRY = r"(?:i['’]?m|i am) (?:so |very |really |truly )?sorry|sorry|i apologi[sz]e|apologies|unfortunately|no"
 ENGLISH = (
     rf"(?i)^\W{{0,10}}(?:(?:hi|hello|oh|well|hmm)\W+)?(?:{_SORRY}|{_AS_A_MODEL})?[,.;!]*\s*(?:but |however,? )?"
-    rf"(?:{_AS_A_MODEL},? ?)?i ?(?:just |really |simply )?{_CAN_NOT} {_DO}\b"
+    rf"(?:{_AS_A_MODEL},? ?)?i ?(?:just |really |simply )?{_CAN_NOT} {_DO}\b|"
+    rf"^\W{{0,10}}(?:{_SORRY}[,.;!]*\s*(?:but )?)?(?:i (?:must|have to|will have to) (?:respectfully |politely )?"
+    rf"(?:decline|refuse)\b|i (?:won['’]?t|will not|refuse to) (?:help|assist|do that|provide|answer)\b|"
+    rf"it is(?: not|n['’]t) possible for me to\b)"
 )
 MODEL = (
     r"(?i)\bas an? (?:ai|artificial intelligence|language model|ai language model|large language model)\b[^.!?\n]{0,14}"
@@ -29,14 +32,17 @@ KOREAN = (
     r"^\W*(?:죄송(?:하지만|합니다만?|해요)|미안(?:하지만|합니다)|유감(?:스럽게도|이지만)|"
     r"저는 (?:AI|인공지능|언어 ?모델))[^\n]{0,80}?"
     r"(?:도와|도움을? |제공|답변|대답|생성|작성|수행|처리|응답|말씀)[^\n.]{0,12}"
-    r"(?:수 ?(?:가 |는 )?없|드리기 어렵|못 ?합니다|않습니다)"
+    r"(?:수 ?(?:가 |는 )?없|드리기 어렵|못 ?합니다|않습니다)|"
+    r"^\W*(?:해당|그|이|이런|그런|요청하신) ?(?:요청|질문|내용|작업)[^\n.]{0,20}"
+    r"(?:도와|응답|답변|대답)[^\n.]{0,8}(?:수 ?없|드리기 어렵|못 ?합니다|않습니다|않겠습니다)"
 )
 KOREAN_MODEL = (
     r"(?:저는 )?(?:AI|인공지능)(?: ?언어)? ?(?:모델|챗봇|어시스턴트)?(?:로서|로써|이기 때문에|이므로|"
     r"이라서?|라서)[^\n.]{0,60}(?:수 ?없|않습니다|없습니다|못 ?합니다)"
 )
 ASKED_FOR = (
-    r"(?i)declin|refus|reject|turn(?:ing)? down|apolog|say(?:ing)? no|letter|e-?mail|message|거절|사과|편지|이메일|메일"
+    r"(?i)declin|refus|reject|turn(?:ing)? down|apolog|say(?:ing)? no|letter|e-?mail|message|"
+    r"거절|사과|편지|이메일|메일|translat|re-?write|paraphras|rephras|\bact as\b|role-?play|pretend|번역|바꿔 ?(?:써|쓰|말)|대사|역할"
 )
 """A prompt in which one of these stands may well ask for a text that says no."""
 

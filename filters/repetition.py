@@ -16,6 +16,13 @@ FEW_BYTES = 120
 """Shorter responses have no room for a loop: "Row, row, row your boat" is none."""
 
 
+ASKED_FOR = (
+    r"(?i)\b(?:say|write|print|repeat|type)\b.{0,60}\b(?:\d+|ten|twenty|fifty|hundred|thousand) times\b|"
+    r"\d ?번 ?(?:반복|써|쓰|말|적)"
+)
+"""A prompt that asks for so many times the same."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Repetition:
     """Share of the response that repeats its own earlier passages (32 bytes and longer), and of repeated lines.
@@ -25,6 +32,7 @@ class Repetition:
     """
 
     per_row = True
+    reads = ("prompt", "response")
     max_copied: float | None = threshold(0.75)
     """Largest share of bytes that stand in a copy of an earlier passage of the same response. A list that says the
     same of ten things comes to 0.7."""
@@ -40,6 +48,9 @@ class Repetition:
         size, copied, lines, repeated = (np.zeros(len(texts), dtype=np.int64) for _ in range(4))
         repetition(data, offsets, size, copied, lines, repeated)
         long = size >= FEW_BYTES
+        looped = np.flatnonzero(long & (copied * 2 > size))
+        asked = rows["prompt"].gather(looped).fill_null("").str.contains(ASKED_FOR).to_numpy()
+        long[looped[asked]] = False
         return pl.DataFrame(
             {
                 "copied": np.where(long, copied / np.maximum(size, 1), 0.0),

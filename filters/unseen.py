@@ -20,7 +20,8 @@ SHOWN = (
     rf"(?i)(?-u:\b)((?:in|from|of|at|with|on|to|describe|see|use|using|view) (?:the|this|that) (?:attached|enclosed|"
     rf"uploaded|following|given|provided|above|below) {_PICTURE}|(?:the|this) {_PICTURE} (?:above|below|attached|"
     rf"shown here|provided)|(?:the|this|an?) (?:attached|enclosed|uploaded) {_FILE}|"
-    rf"what (?:is|do you see) in (?:the|this) {_PICTURE}\?|(?:describe|caption) (?:the|this) {_PICTURE}(?-u:\b)|"
+    rf"what (?:is|do you see) (?:shown |visible )?in (?:the|this) {_PICTURE}\?|"
+    rf"(?:describe|caption) (?:the|this) {_PICTURE}(?-u:\b)|"
     rf"(?:is|in|of) this (?:painting|photo|photograph|image|screenshot)(?-u:\b)|"
     rf"(?:at|from|in|open|visit) (?:the|this) (?:link|url)(?-u:\b)|"
     rf"(?:the|this) (?:table|chart|graph|map|figure) (?:below|above)|the (?:following|below) (?:table|chart|graph|map))"
@@ -59,6 +60,12 @@ ANSWER_SEES_KOREAN = r"(첨부(?:하신|해 ?주신|된) ?\p{Hangul}{1,6})"
 
 HELD = r"(?i)https?://|www\.|!\[|<img|```|data:image"
 """Where one of these stands, what is spoken of may be there."""
+TO_WRITE = (
+    rf"(?i)\b(?:write|draft|compose|say|phrase)\b.{{0,60}}\b(?:e-?mail|letter|message|note|reply)\b|"
+    rf"\b(?:following|below) {_TEXT} (?:should|must|shall|will|is|are|was|were|has|have)\b|"
+    r"(?:메일|편지|메시지|문자|공지)(?:을|를)? ?\p{Hangul}{0,4} ?(?:써|쓰|작성|적어)"
+)
+"""A prompt that asks for a letter, or that sets out a text to be written, speaks of what the answer holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +104,8 @@ class Unseen:
             .when(sees.is_not_null() & (prompt != ""))
             .then(pl.format('the response says "{}", where there is none', sees))
         )
-        return rows.select(unseen=pl.when(alone & ~prompt.str.contains(HELD)).then(said))
+        elsewhere = prompt.str.contains(HELD) | prompt.str.contains(TO_WRITE)
+        return rows.select(unseen=pl.when(alone & ~elsewhere).then(said))
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         return unless_found(measures, "unseen")

@@ -44,6 +44,13 @@ DAMAGED = [
     ("Write code.", "```python\nprint(1)", "the response is cut off: a code block is left open"),
 ]  # fmt: skip
 SOUND = [
+    ("Which operator multiplies in Python?", "*"),
+    ("파이썬에서 곱셈 연산자는?", "*"),
+    ("Draw a tree of stars.", "*\n**\n***"),
+    ("Is the field filled? Answer yes or N/A.", "N/A"),
+    ("Show a variable in Vue.", "Write {{ message }} in the markup."),
+    ("Write code for this. Input: two numbers. Output: their sum.", "a + b"),
+    ("Translate into German.\n\nBerlin", "Berlin"),
     ("Capital of France?", "Paris"),
     ("True or false?", "None"),
     ("수도는?", "서울"),

@@ -22,6 +22,7 @@ WRONG = [
     (block("{'a': 1}", "json"), "the json block does not parse: line 1: "),
 ]
 RIGHT = [
+    block("Traceback (most recent call last):\n  File 'a.py', line 1\nNameError: x"),
     block("def f(x):\n    return x"),
     block("    def f(x):\n        return x"),
     block("return x + 1"),

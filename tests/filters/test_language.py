@@ -48,6 +48,9 @@ ELSEWHERE = [
     ("Tell me why it is that the sky is blue, please.", GERMAN, "asked in en, answered in de"),
 ]
 SAME = [
+    ("다음을 영작해 줘: 하늘은 왜 파래요?", ENGLISH),
+    ("깃 커밋 메시지를 써 줘: 로그인 수정", "Fix the login that failed as the session of the user was expired"),
+    ("Bonjour! Comment allez-vous aujourd'hui? Répondez en anglais.", ENGLISH),
     ("하늘은 왜 파래요?", KOREAN),
     ("하늘이 왜 파란지 영어로 말해 줘", ENGLISH),
     ("Translate: why is the sky blue?", KOREAN),

@@ -8,6 +8,11 @@ MISSING = [
     ("Describe the image below.", "A cat on a mat.", 'the prompt speaks of "Describe the image", which is not there'),
     ("What is in this picture?", "A cat.", 'the prompt speaks of "What is in this picture?", which is not there'),
     ("Fix the attached spreadsheet.", "Done.", 'the prompt speaks of "the attached spreadsheet", which is not there'),
+    (
+        "What is shown in the picture?",
+        "A house.",
+        'the prompt speaks of "What is shown in the picture?", which is not there',
+    ),
     ("What style is this painting?", "Baroque.", 'the prompt speaks of "is this painting", which is not there'),
     ("Read the article at the link.", "I did.", 'the prompt speaks of "at the link", which is not there'),
     (
@@ -34,6 +39,9 @@ MISSING = [
     ),
 ]
 THERE = [
+    ("Write an email that mentions the attached document.", "Dear all, please see it."),
+    ("첨부된 파일을 언급하는 메일을 써 줘", "안녕하세요."),
+    ("The following paragraph should have two sentences. Write about dogs.", "Dogs bark. They bite."),
     ("According to the table below, which is a prime?\n\n| n |\n| 7 |", "7"),
     ("What is a link?", "A pointer."),
     ("Summarize the following article.\n\nPrimes are numbers that ...", "Primes."),
