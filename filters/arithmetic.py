@@ -25,7 +25,8 @@ _ANOTHER_SYSTEM = re.compile(
     r"(?i)\bmod|\bbase\b|binary|hexadecimal|octal|≡|진법|진수|나머지|approx|약 |\bxor\b|clock|시계"
 )
 _NOT_CLAIMED = re.compile(
-    r"(?i)\b(?:wrong|false|incorrect|untrue|mistaken?|not (?:true|correct|equal|right))\b|틀[려렸리린립]|거짓|잘못|오답|아니"
+    r"(?i)\b(?:wrong|false|incorrect|untrue|mistaken?|not (?:true|correct|equal|right))\b|"
+    r"틀[려렸리린립]|거짓|잘못|오답|아니"
 )
 """A line with one of these may show a computation that it calls wrong."""
 _CENTS = re.compile(r"(?i)\s*(?:cent|per ?cent|퍼센트|센트)")

@@ -42,7 +42,8 @@ KOREAN_MODEL = (
 )
 ASKED_FOR = (
     r"(?i)declin|refus|reject|turn(?:ing)? down|apolog|say(?:ing)? no|letter|e-?mail|message|"
-    r"거절|사과|편지|이메일|메일|translat|re-?write|paraphras|rephras|\bact as\b|role-?play|pretend|번역|바꿔 ?(?:써|쓰|말)|대사|역할"
+    r"translat|re-?write|paraphras|rephras|\bact as\b|role-?play|pretend|"
+    r"거절|사과|편지|이메일|메일|번역|바꿔 ?(?:써|쓰|말)|대사|역할"
 )
 """A prompt in which one of these stands may well ask for a text that says no."""
 
