@@ -31,7 +31,7 @@ lint: install  ## style, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: install  ## figures of the README
+bench: install  ## figures of docs/costs.md
 	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/near_duplicates.py
 	$(BIN)/python benchmarks/row_filters.py

@@ -1,4 +1,4 @@
-"""What asking a model costs beyond the model: figures for the README.
+"""What asking a model costs beyond the model: figures for docs/costs.md.
 
 `python benchmarks/asking.py` needs no model: a server on this machine answers at once, and the cache is read again.
 `python benchmarks/asking.py --model FOLDER` also times vLLM in this process: bare, through curate, for a score alone

@@ -148,7 +148,7 @@ def quality(name: str, data: Path, folder: Path) -> tuple[list[float], set[int]]
 
 
 def main() -> None:
-    """Print the tables of the README and of docs/embedding.md."""
+    """Print the tables of docs/costs.md and of docs/embedding.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000, help="for the default embedder; the others take fewer")
     parser.add_argument("--sentence-model", help="a sentence-transformers model, folder or name on the hub")

@@ -220,7 +220,7 @@ class Tool:
 
 
 def main() -> None:
-    """Print the table of the README."""
+    """Print the table of docs/costs.md."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--only", default=";".join(TOOLS), help="tools, separated by semicolons")

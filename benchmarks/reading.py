@@ -60,7 +60,7 @@ def help_cost(*arguments: str) -> float:
 
 
 def main() -> None:
-    """Print the table of the README."""
+    """Print the table of docs/costs.md."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=1_000_000)
     rows = parser.parse_args().rows

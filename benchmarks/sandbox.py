@@ -1,4 +1,4 @@
-"""What isolation costs: figures for the README. Linux only; CURATE_TEST_DATA names the folder with HumanEval and MBPP.
+"""What isolation costs: figures for docs/costs.md. Linux only; CURATE_TEST_DATA names the data.
 
 `python benchmarks/sandbox.py` times a bare start of Python, an isolated run, and an exercise with all its mutants; runs
 HumanEval's reference solutions and the same emptied; counts what `--runs` runs leave behind; and says how many of the

@@ -1,4 +1,4 @@
-"""What making rows costs beyond the model: figures for the README.
+"""What making rows costs beyond the model: figures for docs/costs.md.
 
 `CURATE_TEST_DATA=... python benchmarks/synthesising.py` needs no model. A server answers at once with exercises that
 are built of HumanEval's and MBPP's reference solutions (contamination check on, against nothing but GSM8K): how many of
