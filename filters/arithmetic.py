@@ -53,6 +53,7 @@ class Arithmetic:
     itself.
     """
 
+    version = 2
     per_row = True
     reads = ("prompt", "response")
 

@@ -53,6 +53,7 @@ class Broken:
     A mark that the prompt speaks of as well is a subject, not damage.
     """
 
+    version = 2
     per_row = True
     reads = ("prompt", "response")
     cut_off: bool = threshold(True)

@@ -39,6 +39,7 @@ class CodeSyntax:
     Other languages have no light parser that is right about snippets, and blocks without a language may be anything.
     """
 
+    version = 2
     per_row = True
     reads = ("prompt", "response")
 

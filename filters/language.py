@@ -73,6 +73,7 @@ class Language:
     tell by themselves, English by its small words, all else by fastText's lid.176.
     """
 
+    version = 2
     per_row = True
     reads = ("prompt", "response")
     only: tuple[str, ...] = threshold(())

@@ -59,6 +59,7 @@ class Refusal:
     with it, and the prompt must not ask for a text that declines something.
     """
 
+    version = 2
     per_row = True
     reads = ("prompt", "response")
 

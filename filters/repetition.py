@@ -31,6 +31,7 @@ class Repetition:
     by thresholds for web pages; refrains, tables and code repeat themselves more than prose and are kept by these.
     """
 
+    version = 2
     per_row = True
     reads = ("prompt", "response")
     max_copied: float | None = threshold(0.75)

@@ -75,6 +75,7 @@ class Unseen:
     In a conversation only the first prompt is looked at; one that carries parts other than text (images) is left alone.
     """
 
+    version = 2
     per_row = True
     reads = ("prompt", "response", "messages")
 

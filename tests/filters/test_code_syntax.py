@@ -49,6 +49,7 @@ def test_a_block_that_does_not_parse_goes(reasons: Reasons) -> None:
     for reason, (_, begins) in zip(said, WRONG, strict=False):
         assert reason is not None
         assert reason.startswith(begins)
+    assert reasons([("Show an example of a SyntaxError.", WRONG[0][0])], "code-syntax") == [None]
     assert said[len(WRONG) :] == [None] * len(RIGHT)
 
 

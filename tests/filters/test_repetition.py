@@ -39,6 +39,12 @@ def test_a_loop_is_told_from_form(reasons: Reasons) -> None:
     assert said[0] == "share of copied text is 0.95, more than 0.75"
 
 
+def test_a_loop_that_was_asked_for_stays(reasons: Reasons) -> None:
+    asked = ["Say ha 100 times.", "차 이야기를 20번 반복해 줘", "Why did it happen many times?"]
+    said = reasons([(prompt, LOOPS[2]) for prompt in asked], "repetition")
+    assert [bool(reason) for reason in said] == [False, False, True]
+
+
 def test_the_threshold_measures_nothing_anew(here: Path, filtered: Filtered) -> None:
     rows = [("Go on.", LOOPS[0]), ("Go on.", SOUND[0])]
     filtered(rows, "repetition")
