@@ -26,7 +26,7 @@ _ANOTHER_SYSTEM = re.compile(
 )
 _NOT_CLAIMED = re.compile(
     r"(?i)\b(?:wrong|false|incorrect|untrue|mistaken?|not (?:true|correct|equal|right))\b|"
-    r"틀[려렸리린립]|거짓|잘못|오답|아니"
+    r"틀[려렸리린립]|거짓|잘못|오답|아니(?!면)"
 )
 """A line with one of these may show a computation that it calls wrong."""
 _CENTS = re.compile(r"(?i)\s*(?:cent|per ?cent|퍼센트|센트)")
