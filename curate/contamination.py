@@ -35,6 +35,10 @@ Places = npt.NDArray[np.uint32]
 BUILT_IN = ("humaneval", "mbpp", "gsm8k")
 """Benchmarks whose n-grams ship in `data/fingerprints.npz`, made by `data/make_fingerprints.py`."""
 
+OVERLAP, RUN, CODE = 0.5, 13.0, 0.9
+"""From when a text is a test row's, where nobody says: more than this share of the test row's text, so many words in a
+row, so alike functions' syntax trees."""
+
 COMMON = 10
 """An n-gram that stands in more rows of a file is its template, as "choose the right answer A B C or D", and tells
 nothing; GPT-3's authors left out what was found more than ten times (arXiv 2005.14165, appendix C)."""

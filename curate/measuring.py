@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 import polars as pl
-import polars.selectors as cs
 import xxhash
 
 from curate.errors import StoppedError
@@ -89,17 +88,21 @@ class Measures:
             file = self._part(int(start))
             there = pl.read_parquet_schema(file)
             columns = [name for name in there if names is None or name in (*names, "problem")]
-            # one at least, since a frame without columns has no rows whatever its file holds
-            part = pl.read_parquet(file, columns=columns or list(there)[:1])
+            part = pl.read_parquet(file, columns=columns)
             here = rows[start : start + RANGE]
             parts.append(part if here.all() else part.filter(pl.Series(here)))
-        found = pl.concat([row.to_frame(), pl.concat(parts, how="diagonal_relaxed")], how="horizontal")
-        return found if names is None else found.select(cs.by_name("row", "problem", *names, require_all=False))
+        return pl.concat([row.to_frame(), pl.concat(parts, how="diagonal_relaxed")], how="horizontal")
 
     def holds(self, rows: Mask) -> bool:
         """Whether the measures of the rows that the mask names are on disk."""
         starts = np.unique(np.flatnonzero(rows) // RANGE) * RANGE
         return self.has_measure and (self.streams or all(self._part(int(start)).exists() for start in starts))
+
+    @property
+    def kinds(self) -> dict[str, pl.DataType]:
+        """The measures that are on disk, and of which type; none of a filter that streams."""
+        part = None if self.streams else next(self.path.glob("part-*.parquet"), None)
+        return pl.read_parquet_schema(part) if part else {}
 
     def _part(self, start: int) -> Path:
         return self.path / f"part-{start:010d}.parquet"

@@ -3,12 +3,16 @@
 The library never prints: `Working(notice=print)` tells what it has to say to whoever called it.
 """
 
+import fcntl
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from curate.errors import InterruptedRun
@@ -50,3 +54,21 @@ def in_order(calls: Iterable[Callable[[], T]], threads: int) -> Iterator[T]:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+@contextmanager
+def alone(folder: Path, doing: str, working: Working) -> Iterator[None]:
+    """Within the block no other process does so in the folder; the lock of one that was killed is gone with it."""
+    with (folder / "lock").open("w") as file:
+        told = False
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not told:
+                    working.notice(f"another process {doing}: waiting for it")
+                    told = True
+                working.check()
+                time.sleep(0.2)
+        yield

@@ -72,7 +72,7 @@ def _said(rows: pl.DataFrame) -> list[str | None]:
 
 
 def _first_wrong(text: str, prompt: str) -> str | None:
-    """The first computation of a text that is wrong, and not the prompt's; None: there is none."""
+    """The first computation of a text that is wrong; None: there is none, or one is wrong in the prompt already."""
     stated = list(islice(_wrong(text), LONGEST))
     if stated and any(True for _ in _wrong(prompt)):  # a riddle, or what the response sets right
         return None

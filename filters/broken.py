@@ -14,11 +14,11 @@ NO_ANSWER = (
     r"(?i)^\W*(n/?a|nan|undefined|no ?(?:output|response|answer|input)|(?:output|response) ?: ?none|not available|"
     r"해당 ?(?:사항 ?)?없음|(?:출력|응답|답변|입력) ?없음|무응답)\W*$"
 )
-NO_ANSWER_MEANT = r"(?i)\bn/a\b|\bnan\b|undefined|not available|해당 ?(?:사항 ?)?없음"
+NO_ANSWER_MEANT = r"(?i)(?-u:\b)(?:n/a|nan)(?-u:\b)|undefined|not available|해당 ?(?:사항 ?)?없음"
 """A prompt with one of these asks about it, or has it as one of the answers to choose from."""
 SIGNS_MEANT = (
-    r"(?i)\b(?:draw|symbols?|signs?|operators?|punctuation|underscores?|asterisks?|dash(?:es)?|hyphens?|"
-    r"dots?|ellips[ie]s|ascii|morse|patterns?|pyramid|markdown)\b|기호|연산자|문자|부호|그려|그리는|밑줄|패턴|별표|모스"
+    r"(?i)(?-u:\b)(?:draw|symbols?|signs?|operators?|punctuation|underscores?|asterisks?|dash(?:es)?|hyphens?|"
+    r"dots?|ellips[ie]s|ascii|morse|patterns?|pyramid|markdown)(?-u:\b)|기호|연산자|문자|부호|그려|그리는|밑줄|패턴|별표|모스"
 )
 """A prompt with one of these may be answered by signs alone: "*" multiplies in Python."""
 MARKS = (
@@ -68,7 +68,7 @@ class Broken:
         instruction, given = parts.field("field_0"), parts.field("field_1").str.strip_chars_start()
         twice = (given.str.len_chars() >= LONG) & _holds(instruction, given)
         merged = (instruction.str.count_matches(INPUT) == 1) & ~prompt.str.contains(
-            r"(?i)example|예시|예:|예제|\b(?:output|출력) ?:"
+            r"(?i)example|예시|예:|예제|(?-u:\b)output ?:|출력 ?:"
         )
         echo = (prompt.str.len_chars() >= FEW) & (_plain(prompt) == _plain(response))
         # shorter may be a name, which stays as it is
@@ -79,8 +79,8 @@ class Broken:
         )
         slots = _unless_quoted(response, SLOTS)
         meant = prompt.str.contains(
-            r"(?i)template|placeholder|fill in|letter|e-?mail|jinja|handlebars|mustache|\bvue\b|angular|liquid|django|"
-            "ansible|helm|workflow|템플릿|양식|빈칸|편지|메일"
+            r"(?i)template|placeholder|fill in|letter|e-?mail|jinja|handlebars|mustache|angular|liquid|django|"
+            r"(?-u:\b)vue(?-u:\b)|ansible|helm|workflow|템플릿|양식|빈칸|편지|메일"
         ) | response.str.contains("[<`%]")
         is_long = response.str.len_chars() >= LONG
         fences = response.str.count_matches(r"(?m)^[ \t]*```")

@@ -14,7 +14,7 @@ import polars as pl
 
 from curate.code.alike import LEAST, Functions
 from curate.code.syntax import python_in
-from curate.contamination import BUILT_IN, Index, Known, shown
+from curate.contamination import BUILT_IN, CODE, OVERLAP, RUN, Index, Known, shown
 from curate.embedding import Of, embedded, embedder
 from curate.errors import UsageError
 from curate.formats.sources import sources_of
@@ -45,13 +45,13 @@ class Decontaminate:
     """Which of humaneval, mbpp and gsm8k are looked for: n-grams of theirs ship with curate, their texts do not."""
     against: tuple[str, ...] = ()
     """Files of test rows, of any shape: every text of a record is looked for. `--against` adds to them."""
-    overlap: float | None = threshold(0.5)
+    overlap: float | None = threshold(OVERLAP)
     """Largest share of a test row's text that may stand in the row; None: off. Of texts under 20 words, of 20."""
-    run: float | None = threshold(13.0)
+    run: float | None = threshold(RUN)
     """So many words in a row, the same as in a test row, are too many; None: off."""
     functions: bool = True
     """Whether the form of Python functions is compared too; it is found under other names, and takes a while."""
-    code: float | None = threshold(0.9)
+    code: float | None = threshold(CODE)
     """So alike must the syntax trees of two functions not be, by the edits between them, 0.8 to 1; None: off."""
     embedder: str | None = threshold(None)
     """Compare meanings too, for paraphrases and, by a model of several languages, translations: `st:NAME` ..."""

@@ -19,14 +19,15 @@ _AS_A_MODEL = r"as an? [\w ]{0,20}(?:ai|language model|assistant|chatbot)[^.!?\n
 _SORRY = r"(?:i['’]?m|i am) (?:so |very |really |truly )?sorry|sorry|i apologi[sz]e|apologies|unfortunately|no"
 ENGLISH = (
     rf"(?i)^\W{{0,10}}(?:(?:hi|hello|oh|well|hmm)\W+)?(?:{_SORRY}|{_AS_A_MODEL})?[,.;!]*\s*(?:but |however,? )?"
-    rf"(?:{_AS_A_MODEL},? ?)?i ?(?:just |really |simply )?{_CAN_NOT} {_DO}\b|"
+    rf"(?:{_AS_A_MODEL},? ?)?i ?(?:just |really |simply )?{_CAN_NOT} {_DO}(?-u:\b)|"
     rf"^\W{{0,10}}(?:{_SORRY}[,.;!]*\s*(?:but )?)?(?:i (?:must|have to|will have to) (?:respectfully |politely )?"
-    rf"(?:decline|refuse)\b|i (?:won['’]?t|will not|refuse to) (?:help|assist|do that|provide|answer)\b|"
-    rf"it is(?: not|n['’]t) possible for me to\b)"
+    rf"(?:decline|refuse)(?-u:\b)|i (?:won['’]?t|will not|refuse to) (?:help|assist|do that|provide|answer)(?-u:\b)|"
+    rf"it is(?: not|n['’]t) possible for me to(?-u:\b))"
 )
 MODEL = (
-    r"(?i)\bas an? (?:ai|artificial intelligence|language model|ai language model|large language model)\b[^.!?\n]{0,14}"
-    r"\bi ?(?:do not|don['’]?t|can ?not|can['’]?t|am not|am unable|['’]m not|['’]m unable|lack|have no)\b"
+    r"(?i)(?-u:\b)as an? (?:ai|artificial intelligence|language model|ai language model|large language model)"
+    r"(?-u:\b)[^.!?\n]{0,14}"
+    r"(?-u:\b)i ?(?:do not|don['’]?t|can ?not|can['’]?t|am not|am unable|['’]m not|['’]m unable|lack|have no)(?-u:\b)"
 )
 KOREAN = (
     r"^\W*(?:죄송(?:하지만|합니다만?|해요)|미안(?:하지만|합니다)|유감(?:스럽게도|이지만)|"
@@ -42,7 +43,7 @@ KOREAN_MODEL = (
 )
 ASKED_FOR = (
     r"(?i)declin|refus|reject|turn(?:ing)? down|apolog|say(?:ing)? no|letter|e-?mail|message|"
-    r"translat|re-?write|paraphras|rephras|\bact as\b|role-?play|pretend|"
+    r"translat|re-?write|paraphras|rephras|(?-u:\b)act as(?-u:\b)|role-?play|pretend|"
     r"거절|사과|편지|이메일|메일|번역|바꿔 ?(?:써|쓰|말)|대사|역할"
 )
 """A prompt in which one of these stands may well ask for a text that says no."""

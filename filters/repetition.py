@@ -15,9 +15,9 @@ from curate.texts.buffers import buffers
 FEW_BYTES = 120
 """Shorter responses have no room for a loop: "Row, row, row your boat" is none."""
 
-
 ASKED_FOR = (
-    r"(?i)\b(?:say|write|print|repeat|type)\b.{0,60}\b(?:\d+|ten|twenty|fifty|hundred|thousand) times\b|"
+    r"(?i)(?-u:\b)(?:say|write|print|repeat|type)(?-u:\b).{0,60}"
+    r"(?-u:\b)(?:\d+|ten|twenty|fifty|hundred|thousand) times(?-u:\b)|"
     r"\d ?번 ?(?:반복|써|쓰|말|적)"
 )
 """A prompt that asks for so many times the same."""

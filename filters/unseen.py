@@ -61,8 +61,8 @@ ANSWER_SEES_KOREAN = r"(첨부(?:하신|해 ?주신|된) ?\p{Hangul}{1,6})"
 HELD = r"(?i)https?://|www\.|!\[|<img|```|data:image"
 """Where one of these stands, what is spoken of may be there."""
 TO_WRITE = (
-    rf"(?i)\b(?:write|draft|compose|say|phrase)\b.{{0,60}}\b(?:e-?mail|letter|message|note|reply)\b|"
-    rf"\b(?:following|below) {_TEXT} (?:should|must|shall|will|is|are|was|were|has|have)\b|"
+    rf"(?i)(?-u:\b)(?:write|draft|compose|say|phrase)(?-u:\b).{{0,60}}(?-u:\b)(?:e-?mail|letter|message|note|reply)(?-u:\b)|"
+    rf"(?-u:\b)(?:following|below) {_TEXT} (?:should|must|shall|will|is|are|was|were|has|have)(?-u:\b)|"
     r"(?:메일|편지|메시지|문자|공지)(?:을|를)? ?\p{Hangul}{0,4} ?(?:써|쓰|작성|적어)"
 )
 """A prompt that asks for a letter, or that sets out a text to be written, speaks of what the answer holds."""

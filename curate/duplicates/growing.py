@@ -40,9 +40,6 @@ class Growing:
         self._sets: list[Hashes] = []
         self._runs: list[npt.NDArray[np.uint64]] = []  # ascending; key of a band above, number below
 
-    def __len__(self) -> int:
-        return len(self._sets)
-
     def nearest(self, hashes: Hashes) -> tuple[int, float] | None:
         """The number of what was added that is most like this, the first of equals, and how much; None: nothing is."""
         if not len(hashes):

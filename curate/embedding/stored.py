@@ -5,7 +5,6 @@ byte per row that is set after its vector is written. What a costly embedder say
 `embeddings/NAME-DIGEST.sqlite`, by a hash of the text, and so found again for any pool.
 """
 
-import fcntl
 import os
 import re
 import sqlite3
@@ -27,7 +26,7 @@ from curate.errors import StoppedError
 from curate.kernels.told import compiling_told
 from curate.pool import Pool
 from curate.whole import whole
-from curate.working import Working, in_order
+from curate.working import Working, alone, in_order
 
 Stored = npt.NDArray[np.float16]
 Rows = npt.NDArray[np.int64]
@@ -57,7 +56,7 @@ def embedded(
     folder = pool.path / "embeddings" / f"{of}-{_slug(embedder.name)}-{digest}"
     folder.mkdir(parents=True, exist_ok=True)
     wanted = np.ones(len(pool), dtype=bool) if rows is None else rows
-    with _alone(folder, working):
+    with alone(folder, "embeds the same rows", working):
         done = _done(folder, len(pool), embedder)
         missing = np.flatnonzero(wanted & ~done)
         if len(missing):
@@ -68,24 +67,6 @@ def embedded(
 
 def _slug(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name)[-40:].strip("-")
-
-
-@contextmanager
-def _alone(folder: Path, working: Working) -> Iterator[None]:
-    """Within the block no other process embeds the same; the lock of one that was killed is gone with it."""
-    with (folder / "lock").open("w") as file:
-        told = False
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not told:
-                    working.notice("another process embeds the same rows: waiting for it")
-                    told = True
-                working.check()
-                time.sleep(0.2)
-        yield
 
 
 def _done(folder: Path, rows: int, embedder: Embedder) -> npt.NDArray[np.bool_]:

@@ -291,13 +291,12 @@ def _topics(run: RunDirectory, pool: Pool, kept: npt.NDArray[np.bool_]) -> list[
         return []
     found = []
     for step, part in zip(recipe.steps, run.step_parts(), strict=False):
+        measures = Measures(step, pool)
+        if measures.kinds.get("topic") != pl.String:
+            continue
         told = np.zeros(len(pool), dtype=np.bool_)
         told[pl.read_parquet(part, columns=["row"])["row"].to_numpy()] = True
-        measures = Measures(step, pool)
-        if measures.streams or not measures.holds(told):
-            continue
-        rows = measures.load(told, ["topic"])
-        if rows.schema.get("topic") != pl.String or not len(rows := rows.drop_nulls("topic")):
+        if not measures.holds(told) or not len(rows := measures.load(told, ["topic"]).drop_nulls("topic")):
             continue
         most = rows["topic"].value_counts().sort("count", "topic", descending=[True, False])["topic"].head(TOPICS)
         topic = pl.when(pl.col("topic").is_in(most.implode())).then("topic").otherwise(pl.lit("other"))

@@ -6,7 +6,7 @@ out in the order of the plan, so that what is kept does not depend on who was qu
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,8 @@ class Made:
     outcome: Draft | Lost | None = None
     replies: list[str] = field(default_factory=list)
     tokens: int = 0
+    at: str = "answered"
+    """The stage at which it is lost where no answer comes."""
 
 
 class _Asking(threading.Thread):
@@ -103,10 +105,11 @@ class Line:
         self._ended = False
         self._error: BaseException | None = None
 
-    def attempts(self, first: int, window: Callable[[], int]) -> Iterator[list[Made]]:
+    def attempts(self, first: int, window: Callable[[], int]) -> Generator[list[Made]]:
         """What came of attempts `first`, `first` + 1, ..., without end, in order: as many at a time as are finished.
 
         Raises what asking raises, once all that was answered is given out; InterruptedRun if a person stopped it.
+        Nobody asks or checks any more once it is closed.
         """
         following, started = first, first
         for asking in {self._writer, self._judge}:
@@ -136,13 +139,15 @@ class Line:
         finally:
             self._writer.enough = self._judge.enough = True
             workers.shutdown(cancel_futures=True)
+            for asking in {self._writer, self._judge}:
+                asking.join()
 
     def _take(self, workers: ThreadPoolExecutor) -> None:
         """Wait for the next event and take it in."""
         number, what = self._events.get()
         if number is None:  # nothing more is asked; what was answered is still checked
             self._ended = True
-            self._error = what if isinstance(what, BaseException) else None
+            self._error = self._error or (what if isinstance(what, BaseException) else None)
             return
         made = self._open[number]
         if isinstance(what, Reply):
@@ -150,12 +155,13 @@ class Line:
             made.tokens += what.prompt_tokens + what.output_tokens
             self._step(workers, number, what)
         elif isinstance(what, Failure):
-            made.outcome = Lost("answered", what.cause)
+            made.outcome = Lost(made.at, what.cause)
         else:
             self._busy -= 1
             if isinstance(what, Request):
                 self._writer.todo.put(_Todo(number, what))
             elif isinstance(what, ToJudge):
+                made.at = "judged"
                 self._judge.todo.put(_Todo(number, what.request))
             elif isinstance(what, Draft | Lost):
                 made.outcome = what

@@ -12,7 +12,7 @@ import orjson
 
 
 class Log:
-    """The attempts of one synthesis. Appended lines are on disk when `append` returns."""
+    """The attempts of one synthesis. What was appended outlives this process when `append` returns."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

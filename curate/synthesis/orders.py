@@ -1,6 +1,6 @@
 """What is ordered of a synthesis: everything that decides which rows come, but not how many.
 
-`Order("textbook", model="http://localhost:8000/v1#m").home(work)` is the folder of its attempts, whatever the number.
+`Order("textbook", "http://localhost:8000/v1#m").home` is the folder of its attempts, whatever their number.
 """
 
 from collections.abc import Sequence

@@ -31,6 +31,7 @@ from curate.synthesis.planning import Seed
 from curate.synthesis.soundness import unsound
 from curate.synthesis.taken import Benchmarks, Taken
 from curate.synthesis.yields import Yields
+from curate.working import alone
 
 Shape = Literal["alpaca", "messages"]
 
@@ -71,8 +72,10 @@ def synthesise(order: Order, n: int, output: str | Path = "synth.jsonl", shape: 
     check_output(out)
     with disk_faults(work):
         make_work_dir(work)
-        report = order.home / "report.html"
-        with closing(Log(order.home / "attempts.jsonl")) as log:
+        home, working = order.home, order.working
+        home.mkdir(parents=True, exist_ok=True)
+        report = home / "report.html"
+        with alone(home, "writes the same rows", working), closing(Log(home / "attempts.jsonl")) as log:
             yields = Yields(order.kind, judged=order.judge is not None)
             try:
                 _make(order, n, log, yields)
@@ -99,7 +102,6 @@ def synthesise(order: Order, n: int, output: str | Path = "synth.jsonl", shape: 
 def _make(order: Order, n: int, log: Log, yields: Yields) -> None:
     """Go on with the log until `n` attempts are accepted."""
     taken = Taken(order.kind == "instructions", order.means)
-    benchmarks = Benchmarks(order.sources, order.working, order.benchmarks)
     entries = iter(log)
     while block := list(islice(entries, A_BLOCK)):
         for entry in block:
@@ -114,6 +116,7 @@ def _make(order: Order, n: int, log: Log, yields: Yields) -> None:
         return
     if before:
         working.notice(f"going on after {before:,} attempts, {yields.accepted:,} of them accepted")
+    benchmarks = Benchmarks(order.sources, working, order.benchmarks)
     began, told = time.monotonic(), False
 
     def window() -> int:
@@ -122,7 +125,8 @@ def _make(order: Order, n: int, log: Log, yields: Yields) -> None:
 
     with ExitStack() as stack:
         line = Line(_attempts_of(order, stack), order.model, order.judge, order.work_dir, working)
-        for made in line.attempts(before, window):
+        all_made = stack.enter_context(closing(line.attempts(before, window)))
+        for made in all_made:
             for entry in _settled(made, order, taken, benchmarks):
                 log.append(entry)
                 yields.count(entry)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from curate.contamination import BUILT_IN, Index, Known
+from curate.contamination import BUILT_IN, CODE, OVERLAP, RUN, Index, Known
 from curate.duplicates.growing import Growing, Instructions, hashes_of_labels, hashes_of_text
 from curate.embedding import Embedder
 from curate.embedding.vectors import Vectors
@@ -20,10 +20,6 @@ from curate.working import Working
 FUNCTIONS_ALIKE = 0.8
 """Share of runs of four nodes that two functions' syntax trees share, names left out, from where one is the other's
 copy."""
-
-OVERLAP, RUN, CODE = 0.5, 13, 0.9
-"""When a text is a benchmark's, as `decontaminate` has it by default."""
-
 
 Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 
@@ -119,7 +115,7 @@ class Benchmarks:
         of_texts = index.matches(texts).iter_rows(named=True)
         for number, text in enumerate(of_texts):
             if (text["run"] or 0) >= RUN:
-                reasons[number // 2] = f"it has {RUN} words in a row of {index.sides.rows[text['run_side']]}"
+                reasons[number // 2] = f"it has {RUN:g} words in a row of {index.sides.rows[text['run_side']]}"
             elif (text["overlap"] or 0) > OVERLAP:
                 reasons[number // 2] = f"it holds much of {index.sides.rows[text['overlap_side']]}"
         for at, draft in enumerate(drafts):

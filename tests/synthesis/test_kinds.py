@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+from aiohttp import web
 from chat_server import Server, chat_answer, with_logprobs
 from conftest import write_rows
 from test_synthesising import WORDS, chance, sentences, writes_textbooks
@@ -91,7 +92,9 @@ def test_an_evolved_instruction_that_failed_is_eliminated(
     order = first(evolving(server, **{"evolved": "Name three rivers that flow north, and say why.", **more}))
     with pytest.raises(StoppedError, match="--max-tokens"):
         synthesise(order, 1)
-    assert all(found.startswith(reason) for found in reasons(order))
+    found = reasons(order)
+    assert found
+    assert all(said.startswith(reason) for said in found)
 
 
 def test_an_evolved_instruction_says_what_it_came_from(here: Path, server: Server) -> None:
@@ -150,7 +153,9 @@ def test_an_exercise_of_a_benchmark_is_lost(here: Path, server: Server, real_dat
     order = first(Order("exercises", server.model), 20)
     with pytest.raises(StoppedError, match="--max-tokens"):
         synthesise(order, 1)
-    assert all("humaneval:0" in found for found in reasons(order))
+    found = reasons(order)
+    assert found
+    assert all("humaneval:0" in said for said in found)
 
 
 def test_what_is_thin_grows_more(here: Path, server: Server) -> None:
@@ -205,3 +210,18 @@ def test_a_row_that_means_what_another_does_is_lost(here: Path, server: Server) 
     with pytest.raises(StoppedError, match="--max-tokens"):
         synthesise(order, 1000)
     assert any(found.startswith("it means what a row accepted before does") for found in reasons(order))
+
+
+def test_what_a_judge_could_not_be_asked_about_is_lost_as_not_judged(here: Path, server: Server) -> None:
+    def answer(body: dict[str, Any], _: int) -> Any:
+        if body.get("logprobs"):
+            probe = len(body["messages"]) == 1
+            return with_logprobs({"1": -0.01}) if probe else web.Response(status=400, text="too long")
+        return writes_textbooks(body)
+
+    server.answer = answer
+    order = first(Order("textbook", server.model, judge=server.model), 60)
+    with pytest.raises(StoppedError, match="--max-tokens"):
+        synthesise(order, 1)
+    lines = map(orjson.loads, (order.home / "attempts.jsonl").read_bytes().splitlines())
+    assert Counter(attempt["stage"] for attempt in lines)["judged"] > 5

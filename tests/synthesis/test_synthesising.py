@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ import curate
 from curate.errors import StoppedError
 from curate.synthesis.orders import Order
 from curate.synthesis.synthesising import synthesise
+from curate.working import Working
 
 WORDS = "river stone lamp garden winter copper letter window market bridge salt paper forest engine mirror ladder ocean"
 KOREAN_WORDS = "강물 돌 등불 마당 겨울 구리 편지 창문 시장 다리 소금 종이 숲 기계 거울 사다리 바다 촛불 항구 천둥"
@@ -144,6 +146,26 @@ def test_killed_and_resumed_it_asks_nothing_twice_and_writes_the_same(
     assert len(answered) - len(set(answered)) <= 3 * 32
     synthesise(Order("textbook", server.model, work_dir=Path("other")), 60, "undisturbed.jsonl")
     assert (here / "synth.jsonl").read_bytes() == (here / "undisturbed.jsonl").read_bytes()
+
+
+def test_of_two_at_once_the_second_waits_and_asks_nothing(here: Path, server: Server) -> None:
+    asked: list[str] = []
+    told: list[str] = []
+
+    def slowly(body: dict[str, Any], _: int) -> Any:
+        asked.append(json.dumps(body, sort_keys=True))
+        time.sleep(0.005)
+        return writes_textbooks(body)
+
+    server.answer = slowly
+    working = Working(notice=told.append)
+    orders = [Order("textbook", server.model, working=working) for _ in range(2)]
+    with ThreadPoolExecutor(2) as both:
+        made = [both.submit(synthesise, order, 15, f"{k}.jsonl") for k, order in enumerate(orders)]
+    assert [each.result().accepted for each in made] == [15, 15]
+    assert "another process writes the same rows: waiting for it" in told
+    assert len(asked) == len(set(asked))
+    assert (here / "0.jsonl").read_bytes() == (here / "1.jsonl").read_bytes()
 
 
 def test_the_same_answer_a_thousand_times_stops_with_what_to_change(here: Path, server: Server) -> None:
