@@ -63,6 +63,12 @@ def parse(line: bytes) -> Any:
     except json.JSONDecodeError as error:
         if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
             raise UnreadableRecord("the JSON ends too early; the line was cut off") from None
+        if text.startswith("\ufeff"):
+            raise UnreadableRecord(
+                "a byte-order mark before the record, as where files were joined; remove it"
+            ) from None
+        if error.msg == "Extra data" and text[: error.pos].endswith("\r"):
+            raise UnreadableRecord("lines end in CR alone; turn them into LF: tr '\\r' '\\n'") from None
         raise UnreadableRecord(f"not JSON: {_plain_words(error.msg)} at character {error.pos + 1}") from None
 
 

@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from curate.errors import InputError
 from curate.formats.lines import ROWS_AT_A_TIME, Lines, Unread, joined_lines, nothing
 from curate.formats.sources import BLOCK, Source
 from curate.texts.markup import html_text
@@ -66,7 +65,7 @@ def read_posts(source: Source, max_line: int) -> Iterator[Lines]:
     with _plain(source) as (file, broken):
         asked, answered = _Numbers(("id", "accepted", "line", "offset", "length")), _Numbers(_ANSWER)
         unread: list[Unread] = []
-        for element in _elements(file, source, max_line, unread):
+        for element in _elements(file, max_line, unread):
             cause = _survey(element, asked, answered)
             if cause:
                 head = element.data[:200]
@@ -104,10 +103,10 @@ def _plain(source: Source) -> Iterator[tuple[IO[bytes], list[Unread]]]:
         yield copy, broken
 
 
-def _elements(file: IO[bytes], source: Source, max_line: int, unread: list[Unread]) -> Iterator[_Element]:
+def _elements(file: IO[bytes], max_line: int, unread: list[Unread]) -> Iterator[_Element]:
     """Every `<row`, in order; what is none, and an element over `max_line`, is told to `unread`."""
     file.seek(0)
-    carry, at, line, first, skipping = b"", 0, 1, True, False
+    carry, at, line, skipping = b"", 0, 1, False
     while block := file.read(BLOCK):
         if not carry and not at and block.startswith(b"\xef\xbb\xbf"):
             block, at = block[3:], 3
@@ -119,7 +118,6 @@ def _elements(file: IO[bytes], source: Source, max_line: int, unread: list[Unrea
         data = carry + block
         done = max(data.rfind(b"<"), 0)
         for element in _cut(data[:done], at, line):
-            first = first and _begins(element, source)
             yield from _told(element, max_line, unread)
         line += data.count(b"\n", 0, done)
         carry, at = data[done:], at + done
@@ -127,7 +125,6 @@ def _elements(file: IO[bytes], source: Source, max_line: int, unread: list[Unrea
             list(_told(_Element(at, line, carry), max_line, unread))
             carry, at, line, skipping = b"", at + len(carry), line + carry.count(b"\n"), True
     for element in _cut(carry, at, line):
-        first = first and _begins(element, source)
         yield from _told(element, max_line, unread)
 
 
@@ -138,20 +135,6 @@ def _cut(data: bytes, at: int, line: int) -> Iterator[_Element]:
         before = found.start()
         if not found[0].startswith(_PASSED_OVER):
             yield _Element(at + found.start(), line, found[0].rstrip())
-        elif found[0].startswith(b"<posts"):
-            yield _Element(at + found.start(), line, b"")
-
-
-def _begins(element: _Element, source: Source) -> bool:
-    """False, once a file has begun as a Posts.xml does. Raises InputError where it is other XML."""
-    if element.data and not element.data.startswith(b"<row"):
-        tag = re.match(rb"<[^\s>]{0,60}", element.data)
-        name = tag[0].decode(errors="replace") if tag else "<"
-        raise InputError(
-            f"{source.name}:{element.line} is XML, but no StackExchange Posts.xml: it begins with {name}>",
-            "of StackExchange's dump name Posts.xml; turn other XML into .jsonl or .csv",
-        )
-    return False
 
 
 def _told(element: _Element, max_line: int, unread: list[Unread]) -> Iterator[_Element]:
@@ -159,10 +142,12 @@ def _told(element: _Element, max_line: int, unread: list[Unread]) -> Iterator[_E
     if size > max_line:
         cause = f"over --max-line {max_line:,} bytes; raise it to read this record"
         unread.append(Unread(element.line, cause, element.offset, size, element.data[:200]))
-    elif size and not re.match(rb"<row[\s/>]", element.data):
-        unread.append(Unread(element.line, "no <row>", element.offset, size, element.data[:200]))
-    elif size:
+    elif re.match(rb"<row[\s/>]", element.data):
         yield element
+    else:
+        tag = element.data[:60].split()[0].rstrip(b"/>").decode(errors="replace")
+        cause = f"{tag}> is no <row> of StackExchange's Posts.xml; turn other XML into .jsonl or .csv"
+        unread.append(Unread(element.line, cause, element.offset, size, element.data[:200]))
 
 
 def _survey(element: _Element, asked: _Numbers, answered: _Numbers) -> str:

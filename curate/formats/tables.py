@@ -5,29 +5,37 @@
 
 import csv
 import io
-from collections.abc import Iterator
-from typing import Any
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
 
-from curate.errors import InputError
 from curate.formats.lines import ROWS_AT_A_TIME, Lines, Unread, joined_lines, nothing, without_too_long
 from curate.formats.sources import BLOCK, Source
 
+if TYPE_CHECKING:
+    import polars as pl
+    from polars._typing import PolarsDataType
+
 
 def read_separated(source: Source, max_line: int) -> Iterator[Lines]:
-    """The rows of a .csv or .tsv."""
+    """The rows of a .csv or .tsv; one without a header that can be read is one record that is unread."""
     broken: list[str] = []
     csv.field_size_limit(max_line)
     text = _text_lines(source, max_line, broken)
-    rows = csv.reader(text, delimiter="\t" if source.kind == "tsv" else ",", strict=True)
+    first = next(text, "")
+    rows = csv.reader(chain([first], text), delimiter=_separator(source, first), strict=True)
     try:
         header = next(rows, None)
     except csv.Error as error:
-        raise InputError(f"{source.name}:1 has no readable header: {error}", "check its quotes") from None
+        yield nothing([Unread(1, f"no readable header: {error}; check its quotes")])
+        return
     if not header or len(set(header)) < len(header):
-        raise InputError(f"{source.name}:1 has no header of distinct names: {header}", "name each column once")
+        yield nothing([Unread(1, f"no header of distinct names: {header}; name each column once")])
+        return
     records: list[bytes] = []
     numbers: list[int] = []
     unread: list[Unread] = []
@@ -67,6 +75,13 @@ def read_separated(source: Source, max_line: int) -> Iterator[Lines]:
             records, numbers, unread, size = [], [], [], 0
 
 
+def _separator(source: Source, first: str) -> str:
+    """What stands between fields; where the comma marks decimals, a .csv is written with semicolons."""
+    if source.kind == "tsv":
+        return "\t"
+    return ";" if ";" in first and "," not in first else ","
+
+
 def _text_lines(source: Source, max_line: int, broken: list[str]) -> Iterator[str]:
     """Lines with their ends, however they end; `broken` is told if the stream breaks off, the half line left out.
 
@@ -98,9 +113,9 @@ def read_table(source: Source, max_line: int) -> Iterator[Lines]:
     number = 1
     try:
         for batch in _arrow(source) if source.kind == "arrow" else _parquet(source):
-            schema = pa.schema([field.with_type(_as_text(field.type)) for field in batch.schema])
-            frame = pl.from_arrow(_cast(source, pa.Table.from_batches([batch]), schema))
+            frame = pl.from_arrow(pa.Table.from_batches([batch]))
             assert isinstance(frame, pl.DataFrame)
+            frame = frame.with_columns(_texts(frame.schema))
             data = frame.write_ndjson().encode()
             ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 0x0A)
             starts = np.concatenate((np.zeros(1, np.int64), ends + 1))[: len(ends)]
@@ -109,9 +124,7 @@ def read_table(source: Source, max_line: int) -> Iterator[Lines]:
             )
             number += len(ends)
     except faults as error:
-        if number == 1:
-            raise InputError(f"{source.name} is not readable {kind}: {error}", "make or download it again") from None
-        yield nothing([Unread(number, f"the {kind} file is damaged from here on ({error})")])
+        yield nothing([Unread(number, f"the {kind} file is damaged from here on ({error}); make or download it again")])
 
 
 def _parquet(source: Source) -> Iterator[Any]:
@@ -134,25 +147,40 @@ def _arrow(source: Source) -> Iterator[Any]:
             yield from (batch[start : start + ROWS_AT_A_TIME] for start in range(0, len(batch), ROWS_AT_A_TIME))
 
 
-def _cast(source: Source, table: Any, schema: Any) -> Any:
-    import pyarrow as pa
+def _texts(columns: "Mapping[str, PolarsDataType]", of: "Callable[[str], pl.Expr] | None" = None) -> "list[pl.Expr]":
+    """Those of `columns` that hold bytes, as text."""
+    import polars as pl
+
+    return [_as_text((of or pl.col)(name), kind) for name, kind in columns.items() if "Binary" in str(kind)]
+
+
+def _as_text(value: "pl.Expr", kind: "PolarsDataType") -> "pl.Expr":
+    """`value` with text for the bytes in it."""
+    import polars as pl
+
+    if isinstance(kind, pl.Struct):
+        return value.struct.with_fields(_texts(dict(kind), pl.field))
+    if isinstance(kind, pl.List):
+        return value.list.eval(_as_text(pl.element(), kind.inner))
+    if isinstance(kind, pl.Array):
+        return value.arr.eval(_as_text(pl.element(), kind.inner))
+    if isinstance(kind, pl.Binary):
+        return value.map_batches(_decoded, return_dtype=pl.String, is_elementwise=True)
+    return value
+
+
+def _decoded(values: "pl.Series") -> "pl.Series":
+    """Bytes as the text they are, as which older writers keep it; those that are none (an image) as base64."""
+    import polars as pl
 
     try:
-        return table.cast(schema)
-    except pa.ArrowInvalid:
-        names = ", ".join(before.name for before, after in zip(table.schema, schema, strict=True) if before != after)
-        remedy = "write it again without them"
-        raise InputError(f"{source.name} has columns of bytes that are not UTF-8 text: {names}", remedy) from None
+        return values.cast(pl.String)
+    except pl.exceptions.ComputeError:
+        return pl.Series(values.name, [None if value is None else _text_of(value) for value in values], pl.String)
 
 
-def _as_text(kind: Any) -> Any:
-    """`kind` with text for bytes, as which older writers keep it."""
-    import pyarrow as pa
-
-    if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(_as_text(field.type)) for field in kind])
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pa.large_list(_as_text(kind.value_type))
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
-        return pa.large_string()
-    return kind
+def _text_of(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return b64encode(value).decode()

@@ -34,7 +34,7 @@ from curate.working import Working, in_order
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-READER_VERSION = 4
+READER_VERSION = 5
 """Raised when the same bytes come to be read as other rows."""
 
 GROUP_ROWS, GROUP_BYTES = 8192, 8 << 20

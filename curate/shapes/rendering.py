@@ -96,7 +96,8 @@ def _prompt_completion(row: Row) -> dict[str, Any]:
 
 def _preference(row: Row) -> dict[str, Any]:
     if row.chosen is None or row.rejected is None:
-        raise UnreadableRecord("it has no chosen and rejected answers")
+        remedy = "; --format oasst-pairs reads a tree as pairs" if row.shape == "oasst" else ""
+        raise UnreadableRecord(f"it has no chosen and rejected answers{remedy}")
     context = row.messages[: len(row.messages) - len(row.chosen)]
     if all(says_all((*context, *answer)) and len(context) == 1 for answer in (row.chosen, row.rejected)):
         return {"prompt": context[0].content, "chosen": row.chosen[0].content, "rejected": row.rejected[0].content}

@@ -89,7 +89,7 @@ def test_damage_costs_the_element_that_it_hits(here: Path) -> None:
         (6, "a post of type 5, neither a question nor an answer"),
         (7, "an answer to question 99, which is not in the file"),
         (8, "Id, ParentId, Score or AcceptedAnswerId is no whole number"),
-        (9, "no <row>"),
+        (9, "<oops> is no <row> of StackExchange's Posts.xml; turn other XML into .jsonl or .csv"),
         (10, "damaged XML: undefined entity"),
         (12, "damaged XML: unclosed token"),
     ]
@@ -158,7 +158,7 @@ def test_an_element_over_max_line_is_left_out_and_the_rest_read(here: Path, monk
 
 
 def test_other_xml_is_refused_by_name(here: Path) -> None:
-    with pytest.raises(InputError, match=r"Users.xml:2 is XML, but no StackExchange Posts.xml: it begins with <users>"):
+    with pytest.raises(InputError, match=r"Users.xml:2  <users> is no <row> of StackExchange's Posts.xml"):
         pool_of(here, '<?xml version="1.0"?>\n<users>\n<row Id="1"/></users>', "Users.xml")
     with pytest.raises(InputError, match="no records in it"):
         pool_of(here, HEAD + END)

@@ -18,6 +18,7 @@ import pytest
 import zstandard
 
 import curate
+from curate.converting import convert
 from curate.errors import InputError, StoppedError, UsageError
 from curate.formats import sources
 from curate.pool import Pool, ReadOptions, read_pool
@@ -386,20 +387,64 @@ def test_parquet_of_other_types_is_read_as_json_has_them(here: Path) -> None:
     assert pool.column("messages")[0][1]["extra"] == '{"weight":1}'
 
 
+def test_bytes_that_are_no_text_are_read_as_base64(here: Path) -> None:
+    picture = b"\xff\xd8"
+    write_parquet({
+        "instruction": ["a", "b"],
+        "image": [{"bytes": picture, "path": "a.jpg"}, None],
+        "masks": [[picture, None, b"text"], []],
+        "flag": pa.array([None, picture], pa.binary(2)),
+    })  # fmt: skip
+    pool = pool_of("raw.parquet")
+    assert pool.column("meta").to_list() == [
+        '{"image":{"bytes":"/9g=","path":"a.jpg"},"masks":["/9g=",null,"text"],"flag":null}',
+        '{"image":null,"masks":[],"flag":"/9g="}',
+    ]
+
+
 def test_parquet_that_can_not_be_rows_is_refused_with_a_remedy(here: Path) -> None:
     write_parquet({"instruction": pa.array([], pa.string())})
     with pytest.raises(InputError, match=r"^raw.parquet: no records in it"):
         pool_of("raw.parquet")
-    write_parquet({"instruction": ["a"], "image": [b"\xff\xd8"]})
-    with pytest.raises(InputError, match=r"^raw.parquet has columns of bytes that are not UTF-8 text: image\n"):
-        pool_of("raw.parquet")
     pq.write_table(pa.Table.from_arrays([pa.array(["a"])] * 2, names=["instruction"] * 2), "raw.parquet")
-    with pytest.raises(InputError, match=r"^raw.parquet is not readable Parquet: "):
+    with pytest.raises(InputError, match=r"raw.parquet:1  the Parquet file is damaged from here on \("):
         pool_of("raw.parquet")
     write_parquet({"instruction": ["a"] * 1000})
     Path("raw.parquet").write_bytes(Path("raw.parquet").read_bytes()[:-1])
-    with pytest.raises(InputError, match=r"^raw.parquet is not readable Parquet: "):
+    with pytest.raises(InputError, match=r"raw.parquet:1  the Parquet file is damaged from here on \("):
         pool_of("raw.parquet")
+
+
+DAMAGED = {
+    "cut.parquet": (b"PAR1 no", "the Parquet file is damaged from here on ("),
+    "cut.arrow": (b"ARROW1 no", "the Arrow file is damaged from here on ("),
+    "twice.csv": (b"instruction,instruction\na,b\n", "no header of distinct names: ['instruction', 'instruction']"),
+    "quote.csv": (b'"instruction,output\na,b\n', "no readable header: unexpected end of data; check its quotes"),
+    "Users.xml": (b"<users/>", "<users> is no <row> of StackExchange's Posts.xml; turn other XML into .jsonl or .csv"),
+    "open.json": (b"[{", "the JSON ends too early"),
+}
+
+
+def test_a_damaged_file_among_several_stops_nothing(here: Path) -> None:
+    Path("raw.jsonl").write_bytes(PLAIN)
+    for name, (data, _) in DAMAGED.items():
+        Path(name).write_bytes(data)
+    pool = pool_of(*DAMAGED, "raw.jsonl")
+    assert len(pool) == len(ROWS)
+    assert [(record["source"], record["line"]) for record in pool.rejected()] == [(name, 1) for name in DAMAGED]
+    for record, (_, cause) in zip(pool.rejected(), DAMAGED.values(), strict=True):
+        assert record["cause"].startswith(cause)
+    done = convert([*DAMAGED, "raw.jsonl"], "out.jsonl", "messages")
+    assert (done.records, done.rows) == (len(DAMAGED) + len(ROWS), len(ROWS))
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_alone_is_an_error_with_its_cause(here: Path, name: str) -> None:
+    data, cause = DAMAGED[name]
+    Path(name).write_bytes(data)
+    with pytest.raises(InputError) as error:
+        pool_of(name)
+    assert error.value.message.startswith(f"none of the 1 records could be read:\n  {name}:1  {cause}")
 
 
 def test_damaged_parquet_gives_the_rows_before_the_damage(here: Path) -> None:
@@ -420,6 +465,21 @@ def test_a_row_of_parquet_over_max_line_is_listed(here: Path) -> None:
     pool = pool_of("raw.parquet", max_line=50)
     assert rejected(pool) == [(2, "118 bytes long, over --max-line 50; raise it to read this record")]
     assert pool.column("prompt").to_list() == ["a", "c"]
+
+
+def test_where_files_were_joined_and_lines_end_in_cr_the_cause_says_so(here: Path) -> None:
+    Path("raw.jsonl").write_bytes(PLAIN + b"\xef\xbb\xbf" + PLAIN)
+    assert rejected(pool_of("raw.jsonl")) == [
+        (4, "a byte-order mark before the record, as where files were joined; remove it")
+    ]
+    Path("mac.jsonl").write_bytes(PLAIN + PLAIN.replace(b"\n", b"\r"))
+    assert rejected(pool_of("mac.jsonl")) == [(4, "lines end in CR alone; turn them into LF: tr '\\r' '\\n'")]
+
+
+def test_csv_with_semicolons_is_read(here: Path) -> None:
+    Path("raw.csv").write_text("instruction;output\nAdd 1,5 and 2;3,5\n")
+    (turns,) = pool_of("raw.csv").column("messages")
+    assert [turn["content"] for turn in turns] == ["Add 1,5 and 2", "3,5"]
 
 
 def test_a_cause_says_no_more_than_fits_a_screen(here: Path) -> None:
@@ -444,16 +504,12 @@ def test_what_is_no_file_of_rows_is_refused_with_a_remedy(here: Path) -> None:
     Path("raw.jsonl").write_bytes(PLAIN)
     Path("utf16.jsonl").write_text("{}", encoding="utf-16")
     Path("fake.jsonl.gz").write_bytes(PLAIN)
-    Path("fake.parquet").write_bytes(b"PAR1 no")
-    Path("twice.csv").write_text("instruction,instruction\na,b\n")
     for name, message, remedy in [
         ("empty.jsonl", "empty.jsonl is empty", "check how it was made"),
         ("folder", "folder is a folder", "name its files, as in: curate filter folder/part.jsonl"),
         ("row.jsonl", "row.jsonl does not exist", "did you mean raw.jsonl?"),
         ("utf16.jsonl", "utf16.jsonl is UTF-16 text", "turn it into UTF-8: iconv"),
         ("fake.jsonl.gz", "fake.jsonl.gz ends in .gz but is not compressed so", "rename it"),
-        ("fake.parquet", "fake.parquet is not readable Parquet", "make or download it again"),
-        ("twice.csv", "twice.csv:1 has no header of distinct names", "name each column once"),
     ]:
         with pytest.raises(InputError) as error:
             pool_of(name)
