@@ -172,6 +172,11 @@ def test_where_nothing_can_be_converted_nothing_is_written(here: Path) -> None:
         converted(ALPACA, "preference")
     assert error.value.remedy == "the first is raw.jsonl:1  it has no chosen and rejected answers"
     assert sorted(path.name for path in here.iterdir()) == ["raw.jsonl"]
+    answer = {"role": "assistant", "text": "b", "replies": []}
+    tree = {"message_tree_id": "1", "prompt": {"role": "prompter", "text": "a", "replies": [answer]}}
+    with pytest.raises(InputError) as error:
+        converted(tree, "preference")
+    assert error.value.remedy.endswith("answers; --format oasst-pairs reads a tree as pairs")
 
 
 def test_an_unknown_shape_and_an_output_that_is_the_input_are_refused(here: Path) -> None:
