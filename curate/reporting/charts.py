@@ -34,6 +34,9 @@ CONFIG = {
 HEIGHT, ROW = 150, 22
 """Of a drawing, and of a group in one whose groups lie below each other."""
 
+TOWER = 20
+"""A bar so many times as high as the next leaves nothing of it to see, unless heights are drawn as square roots."""
+
 LONG = 12
 """Characters of a name that no longer fit below a bar."""
 
@@ -42,7 +45,7 @@ Chart = dict[str, Any]
 
 def is_crowded(low: float, median: float, high: float) -> bool:
     """Whether values, as of lengths, lie so close at their low end that they are to be spread by the logarithm."""
-    return low >= 0 and median < high / 8
+    return low >= 0 and high > 10 and median < high / 8
 
 
 def histogram(bins: list[tuple[float, float, int, int]], threshold: float | None, title: str) -> str:
@@ -53,13 +56,17 @@ def histogram(bins: list[tuple[float, float, int, int]], threshold: float | None
         rows.append({"from": start, "to": end, "low": kept, "high": kept + dropped, "what": "dropped"})
     widths = [end - start for start, end, *_ in bins]
     by_logarithm = max(widths) > 1.5 * min(widths)
-    encoding = {
+    *_, second, tallest = sorted(kept + dropped for *_, kept, dropped in bins)
+    tower = tallest > TOWER * second > 0
+    encoding: Chart = {
         "x": {"field": "from", "type": "quantitative", "title": title, **_scale(by_logarithm)},
         "x2": {"field": "to"},
-        "y": {"field": "low", "type": "quantitative", "title": "rows"},
+        "y": {"field": "low", "type": "quantitative", "title": "rows (square-root scale)" if tower else "rows"},
         "y2": {"field": "high"},
         "color": _colours("what", {"kept": KEPT, "dropped": DROPPED}),
     }
+    if tower:
+        encoding["y"]["scale"] = {"type": "sqrt"}
     return _svg([_layer(rows, {"type": "rect"}, encoding)], threshold, title)
 
 

@@ -141,12 +141,13 @@ def _step(
     near_gone = gone.filter(pl.col("margin").is_not_null()).sort("margin", "row", descending=[True, False]).head(SHOWN)
     chance = gone.filter(pl.Series(np.argsort(np.argsort(shuffled_rank(gone["row"].to_numpy(), seed))) < SHOWN))
     reasons = gone.group_by(kind_of("reason")).len().sort("len", "reason", descending=[True, False]).head(SHOWN)
+    limit = float(threshold[0]) if threshold and threshold[0] is not None else None
     return StepFacts(
         summary=summary,
         alone=int((dropped_by[mine] == np.uint64(1 << bit)).sum()),
         shared=[int((dropped_by[mine] & np.uint64(1 << other) != 0).sum()) for other in range(steps)],
-        bins=_bins(stayed["value"], gone["value"]),
-        threshold=float(threshold[0]) if threshold and threshold[0] is not None else None,
+        bins=_bins(stayed["value"], gone["value"], limit),
+        threshold=limit,
         curve=_curve(stayed, gone),
         reasons=[(reason or "no reason given", count) for reason, count in reasons.iter_rows()],
         nearest_kept=_examples(near_kept, pool),
@@ -159,13 +160,18 @@ def _finite(values: pl.Series) -> Values:
     return values.drop_nulls().filter(values.drop_nulls().is_finite()).to_numpy().astype(np.float64)
 
 
-def _bins(stayed: pl.Series, gone: pl.Series) -> list[tuple[float, float, int, int]]:
-    """Rows kept and dropped by their value, those beyond the middle 99 % in the outermost bins."""
+def _bins(stayed: pl.Series, gone: pl.Series, threshold: float | None) -> list[tuple[float, float, int, int]]:
+    """Rows kept and dropped by their value, from the threshold to the usual dropped value at least.
+
+    Those beyond that and beyond the middle 99 % are in the outermost bins.
+    """
     kept, dropped = _finite(stayed), _finite(gone)
     every = np.concatenate((kept, dropped))
     if len(np.unique(every[:100_000])) < 2:
         return []
-    low, high = np.quantile(every, (0.005, 0.995))
+    ends = [*np.quantile(every, (0.005, 0.995)), *([] if threshold is None else [threshold])]
+    ends += [np.median(dropped)] if len(dropped) else []
+    low, high = min(ends), max(ends)
     if low == high:
         low, high = every.min(), every.max()
     edges = np.linspace(low, high, BINS + 1)

@@ -14,6 +14,7 @@ from conftest import SAMPLE, Filtered, write_rows
 import curate
 from curate.ledger import RunDirectory
 from curate.pool import Pool
+from curate.reporting import charts
 from curate.reporting.facts import facts_of
 from curate.reporting.report import visible
 
@@ -56,6 +57,16 @@ def test_histogram_and_curve_count_every_row_that_has_a_measure(filtered: Filter
     assert [example.value for example in step.nearest_kept] == list(range(31, 41))
     assert [example.value for example in step.nearest_dropped] == list(range(30, 20, -1))
     assert len(step.random) == 10
+
+
+def test_a_few_rows_dropped_far_from_the_others_stand_beyond_the_threshold(filtered: Filtered) -> None:
+    rows = [(f"{n}?", " ".join(f"w{n}x{k}" for k in range(40))) for n in range(1000)] + [("loop?", "again and " * 400)]
+    result = filtered(rows, {"repetition": {}})
+    (step,) = facts_of(result.run, result.pool).steps
+    assert step.threshold is not None
+    assert next(start for start, _, _, dropped in step.bins if dropped) >= step.threshold
+    assert "square-root scale" in charts.histogram(step.bins, step.threshold, "repetition")
+    assert charts.is_crowded(0, 0.01, 1) is False  # a share needs no logarithm
 
 
 def test_before_and_after_are_shares_of_all_rows_and_of_those_kept(filtered: Filtered) -> None:
