@@ -20,6 +20,7 @@ from curate.disk import bytes_free, bytes_shown, disk_faults
 from curate.errors import NothingKeptError
 from curate.formats.sources import COMPRESSIONS
 from curate.formats.writing import check_output
+from curate.kernels.told import compiling_told
 from curate.ledger import Mask, RunDirectory, drops, kept_rows, read_ledger
 from curate.outputs import write_outputs
 from curate.pool import Pool, ReadOptions, check_inputs, make_work_dir, read_options, read_pool, say_what_was_found
@@ -134,7 +135,7 @@ def filter(
         check_inputs(compared, work)
     make_work_dir(work)
     began = time.monotonic()
-    with disk_faults(work, out.absolute().parent):
+    with compiling_told(working.notice), disk_faults(work, out.absolute().parent):
         _state_disk(files, out, work, working)
         pool = read_pool(files, work, options, working=working)
         say_what_was_found(pool, working)

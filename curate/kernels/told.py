@@ -6,28 +6,28 @@ with compiling_told(print): ...   # "compiling kernels, as on every machine's fi
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_listeners: list[Callable[[str], None]] = []
+_listeners: dict[Callable[[str], None], bool] = {}
+"""Whom to tell, and whether it was told."""
 
 
 @contextmanager
 def compiling_told(notice: Callable[[str], None]) -> Iterator[None]:
-    """Within the block, say so once if a kernel, in whatever thread, is compiled and not loaded from the cache."""
-    said = False
-
-    def once(text: str) -> None:
-        nonlocal said
-        if not said:
-            said = True
-            notice(text)
-
-    _listeners.append(once)
+    """Within the outermost such block of a listener, say so once if a kernel, in whatever thread, is compiled and not
+    loaded from the cache.
+    """
+    if notice in _listeners:
+        yield
+        return
+    _listeners[notice] = False
     try:
         yield
     finally:
-        _listeners.remove(once)
+        del _listeners[notice]
 
 
 def tell(text: str) -> None:
-    """Say it to whoever listens."""
-    for listener in list(_listeners):
-        listener(text)
+    """Say it to whoever listens and was not told."""
+    for listener, told in list(_listeners.items()):
+        if not told:
+            _listeners[listener] = True
+            listener(text)
