@@ -35,6 +35,8 @@ _GOES_ON = re.compile(r"(?:[-–−+*/×÷^%]|\bx|\bof|\d and)\s*$")
 _GOES_BEFORE, _GOES_AFTER = re.compile(r"[A-Za-z0-9\\:.,)\]}_'\"√]"), re.compile(r"[A-Za-z\\%:_^]")
 """What makes a run of numbers a part of something else: of "a + 2 * 3 = 9", of "9 = 3y"."""
 _OPERATION = re.compile(r"\d\)? ?[-+*/×÷x^]")
+_RANGE, _XOR = re.compile(r"(\d+)[-–](\d+)"), re.compile(r"(\d+) ?\^ ?(\d+)")
+"""Pages or years from one to another, as "12-15 = 4 pages"; and what in code is no power, as "5 ^ 3 = 6"."""
 _PLAIN, _FIRST = re.compile(r"-?[\d.,]+"), re.compile(r"\$?[\d.,]*\d")
 NEARBY = 20
 """Characters around a computation that may change what it says."""
@@ -53,7 +55,7 @@ class Arithmetic:
     itself.
     """
 
-    version = 2
+    version = 3
     per_row = True
     reads = ("prompt", "response")
 
@@ -105,9 +107,19 @@ def _faults(line: str) -> Iterator[tuple[str, Number]]:
             if a is None or b is None or not (_OPERATION.search(left) or _OPERATION.search(right)):
                 continue
             first = _FIRST.match(right)
+            if _is_range_or_bits(left, b) or a == 100 * b or b == 100 * a:  # "3/4 = 75 %", "40 + 60 = $1"
+                continue
             runs_on = first and at + 2 < len(parts) and _value(first[0]) == a  # as in "2 + 3 = 5 + 1 = 6"
             if not runs_on and not _agree(a, b, left, right):
                 yield f"{left} = {right}", b if _PLAIN.fullmatch(left) else a
+
+
+def _is_range_or_bits(left: str, result: Number) -> bool:
+    """Whether the left side is no difference, or no power."""
+    if ends := _RANGE.fullmatch(left):
+        return int(ends[1]) < int(ends[2]) and result > 0
+    bits = _XOR.fullmatch(left)
+    return bits is not None and int(bits[1]) ^ int(bits[2]) == result
 
 
 def _agree(a: Number, b: Number, left: str, right: str) -> bool:

@@ -23,11 +23,15 @@ SIGNS_MEANT = (
 """A prompt with one of these may be answered by signs alone: "*" multiplies in Python."""
 MARKS = (
     r"<\|(?:endoftext|im_start|im_end|eot_id|end_of_text|begin_of_text|assistant|user|system|end|start_header_id|pad)"
-    r"\|>|</s>\s*$|^\s*<s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|\[(?:PAD|UNK|SEP|CLS|EOS|BOS)\]\s*$|"
+    r"\|>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|\[(?:PAD|UNK|SEP|CLS|EOS|BOS)\]\s*$|"
     r"<(?:pad|unk|eos|bos)>|(?:^|\n)### ?(?:Instruction|Response|Input|명령어|응답|입력):|"
     r"\{(?:instruction|input|output|response|completion|prompt)\}\s*$"
 )
 """What templates and tokenizers put around a text, and slots that nobody filled."""
+ENDS = r"^(<s>)|(</s>)$"
+STRUCK = r"</s>\s*\S|\S\s*<s>"
+"""Where these stand within a text, as in "was <s>9</s> 8", they strike it through: that is HTML."""
+CLOSED_BLOCK = r"(?s)```.*?```"
 INPUT = r"[.?!] ?(?:#+ ?)?(?:Input|입력) ?: ?\S"
 """An input within a line of its instruction. One on a line of its own is how many prompts are laid out."""
 SLOTS = r"\{\{ ?\p{L}[\p{L}\d_ ]* ?\}\}|\[(?i:insert) [^\]\n]{2,40}\]"
@@ -42,6 +46,12 @@ STOPS_AT = (
 )
 """Ends of texts after which something must follow, in English and Korean."""
 
+ECHO_MEANT = (
+    r"(?i)^(?:repeat|say |echo|copy|good (?:morning|afternoon|evening|night)|happy |merry |season|"
+    r"새해|메리|생일|안녕|즐거운|좋은|따라|그대로)"
+)
+"""A prompt that begins so may be answered by itself: greetings, and what is to be repeated."""
+
 LONG, FEW = 60, 12
 """Characters from which a response can be cut off and an input be found again; and a prompt. Shorter may be meant."""
 
@@ -50,10 +60,10 @@ LONG, FEW = 60, 12
 class Broken:
     """Answers that are none, texts cut off in mid-sentence or mid-code, and what generators leave behind.
 
-    A mark that the prompt speaks of as well is a subject, not damage.
+    A mark that the prompt speaks of as well, or that a code block shows, is a subject, not damage.
     """
 
-    version = 2
+    version = 3
     per_row = True
     reads = ("prompt", "response")
     cut_off: bool = threshold(True)
@@ -63,14 +73,18 @@ class Broken:
         rows = rows.select(pl.col(self.reads).fill_null("").str.strip_chars())
         prompt, response = pl.col("prompt"), pl.col("response")
         start, end = response.str.head(200), response.str.tail(200)
-        marks = _unless_quoted(response, MARKS).str.strip_chars()
+        prose = pl.when(response.str.contains("```", literal=True)).then(response.str.replace_all(CLOSED_BLOCK, " "))
+        ends = pl.when(~response.str.contains(STRUCK)).then(
+            pl.coalesce(response.str.extract(ENDS, 1), response.str.extract(ENDS, 2))
+        )
+        marks = pl.coalesce(_unless_quoted(pl.coalesce(prose, response), MARKS).str.strip_chars(), ends)
         parts = prompt.str.splitn("\n\n", 2).struct
         instruction, given = parts.field("field_0"), parts.field("field_1").str.strip_chars_start()
         twice = (given.str.len_chars() >= LONG) & _holds(instruction, given)
         merged = (instruction.str.count_matches(INPUT) == 1) & ~prompt.str.contains(
             r"(?i)example|예시|예:|예제|(?-u:\b)output ?:|출력 ?:"
         )
-        echo = (prompt.str.len_chars() >= FEW) & (_plain(prompt) == _plain(response))
+        echo = (prompt.str.len_chars() >= FEW) & (_plain(prompt) == _plain(response)) & ~prompt.str.contains(ECHO_MEANT)
         # shorter may be a name, which stays as it is
         untranslated = (
             (given.str.len_chars() >= FEW)

@@ -19,9 +19,12 @@ BLOCK = re.compile(r"(?m)^([ \t]*)```[ \t]*(python3?|py|json)[ \t]*\n(.*?)^[ \t]
 _OTHER_PYTHON = re.compile(
     r"(?m)^[ \t]*(?:>>>|\.\.\. |In \[\d|[!%]\w|print [\"'\w]|exec [\"'\w]|\$ |[\w.-]+@[\w.-]+:)|"
     r"^[ \t]*(?:pip|python|conda) |except [\w., ()]+, \w+:|raise \w+, |<[\w ]+>|\?\?\?|"
-    r"Traceback \(most|(?m:^\s*\.\.\.\s*$)"
+    r"Traceback \(most|(?m:^\s*\.\.\.\s*$)|(?m:^(?:@@|\+\+\+|---|[-+])[ \t])|"
+    r"(?m:^[ \t]*(?:type \w+ ?[=\[]|(?:async )?def \w+\[|class \w+\[))|(?<![\"'\w])t[\"']"
 )
-"""Sessions, shell commands, Python 2 and slots to be filled in are something else, and may be right."""
+"""Sessions, shell commands, Python 2, diffs, slots to be filled in, and what Python came to know after 3.11, are
+something else, and may be right.
+"""
 _OTHER_JSON = re.compile(r"//|/\*|\.\.\.|…|<[\w ]+>|^\s*$|\}\s*\{")
 FAULT_MEANT = (
     r"(?i)syntax ?error|syntax mistake|invalid (?:syntax|json|python|code)|pseudo-?code|"
@@ -39,7 +42,7 @@ class CodeSyntax:
     Other languages have no light parser that is right about snippets, and blocks without a language may be anything.
     """
 
-    version = 2
+    version = 3
     per_row = True
     reads = ("prompt", "response")
 
@@ -76,6 +79,8 @@ def _parsed(code: str) -> str | None:
     try:
         parse(code)
     except SyntaxError as error:
+        if error.msg.startswith("f-string"):  # up to Python 3.11 quotes within one could not be its own
+            return None
         return f"line {error.lineno}: {error.msg}"
     except (ValueError, RecursionError, MemoryError):
         return None

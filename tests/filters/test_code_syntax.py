@@ -24,6 +24,12 @@ WRONG = [
 RIGHT = [
     block("Traceback (most recent call last):\n  File 'a.py', line 1\nNameError: x"),
     block("def f(x):\n    return x"),
+    block("def first[T](items: list[T]) -> T:\n    return items[0]"),
+    block("type Point = tuple[float, float]"),
+    block("class Box[T]:\n    pass"),
+    block('print(f"{names["Ann"]} is here")'),
+    block("--- a.py\n+++ a.py\n@@ -1 +1 @@\n-x = (1\n+x = 1"),
+    block(" def f(x):\n-    return (x\n+    return x"),
     block("    def f(x):\n        return x"),
     block("return x + 1"),
     block("await fetch(x)"),
