@@ -17,6 +17,7 @@ COMMANDS = (
     "judge distill",
     "synth",
     "split",
+    "train-sft",
     "why",
     "restore",
     "runs",
@@ -38,7 +39,7 @@ class Commands(click.Group):
         """The command of that name, or None."""
         if name not in COMMANDS:
             return None
-        module = name.replace(" ", "_")
+        module = name.replace(" ", "_").replace("-", "_")
         command: click.Command = importlib.import_module(f"curate.cli.{module}").command
         for option, parameter in options_of(command).items():
             parameter.envvar = f"CURATE_{module}_{option}".upper()

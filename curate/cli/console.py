@@ -31,8 +31,10 @@ WIDTH = 80
 
 
 def amount(stage: str, value: float) -> str:
-    """`value` of a stage in its unit: bytes while reading, else rows."""
-    return f"{value / 1e6:,.1f} MB" if stage == "reading" else f"{value:,.0f} rows"
+    """`value` of a stage in its unit: bytes while reading, steps while training, else rows."""
+    if stage == "reading":
+        return f"{value / 1e6:,.1f} MB"
+    return f"{value:,.2f} steps" if stage == "training" else f"{value:,.0f} rows"
 
 
 class Screen:

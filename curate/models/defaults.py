@@ -13,6 +13,11 @@ SYNTH = "vllm:Qwen/Qwen3-4B-Instruct-2507"
 SYNTH_NEEDS = "a GPU with 12 GB, vLLM (pip install 'curate-instruct[vllm]'), and 8 GB of disk for its weights"
 SYNTH_MEMORY = 11_000
 
+SFT = "Qwen/Qwen3-0.6B-Base"
+"""Trained by `curate train-sft`: Apache-2.0, English, Korean and code."""
+
+SFT_NEEDS = "a GPU with 6 GB (on a CPU it takes hours), and 1.5 GB of disk for its weights"
+
 
 def synth_model() -> str:
     """The default model of `curate synth`. Raises UsageError where it can't run, with the three ways to go on."""
