@@ -24,6 +24,7 @@ from curate.training.opening import Opened, open_model
 from curate.training.saving import Answered, answers, save
 from curate.training.settings import SftSettings
 from curate.training.tokens import Tokens, shown
+from curate.training.watching import Watcher
 from curate.whole import check_writable, whole_file
 from curate.working import Working, alone
 
@@ -99,10 +100,10 @@ def _trained(
     working: Working,
     show: Callable[[list[tuple[str, bool]]], None] | None,
 ) -> Trained:
-    from curate.training.watching import Watcher
+    from transformers import TrainerCallback
 
     began = time.monotonic()
-    watcher = Watcher(folder / "log.jsonl", working)
+    watcher = type("Callback", (Watcher, TrainerCallback), {})(folder / "log.jsonl", working)
     trainer = _trainer(opened, found, settings, seed, folder, watcher)
     _say_what_comes(trainer, opened, found, settings, working)
     first = is_first()

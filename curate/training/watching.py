@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from transformers import TrainerCallback
 
 from curate.working import Working
 
 LOGGED = ("loss", "eval_loss", "learning_rate", "grad_norm", "epoch")
 
 
-class Watcher(TrainerCallback):  # type: ignore[misc]
-    """Tells how far training is, writes `log` (a line a step) and ends it where it must end.
+class Watcher:
+    """A trainer's callback, beside transformers' own class: tells how far training is, writes `log` (a line a step) and ends it where it must end.
 
     `not_a_number`: the step whose loss was none; nothing is saved from there on.
     """
