@@ -12,7 +12,7 @@ LOGGED = ("loss", "eval_loss", "learning_rate", "grad_norm", "epoch")
 
 
 class Watcher:
-    """A trainer's callback, beside transformers' own class: tells how far training is, writes `log` (a line a step) and ends it where it must end.
+    """A callback, beside transformers' own class: tells how far training is, logs each step, ends it where it must.
 
     `not_a_number`: the step whose loss was none; nothing is saved from there on.
     """
