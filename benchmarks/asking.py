@@ -27,7 +27,8 @@ from curate.models.server import LARGEST_WINDOW, body_of
 from curate.working import Working
 
 SAMPLE = Path(__file__).parent.parent / "data" / "sample.jsonl"
-RUBRIC = "Add one point for each of these that holds. " * 80
+RUBRIC = "Add one point for each of these that holds. " * 89
+"""900 tokens of SmolLM2."""
 BODY = (
     b'{"choices": [{"index": 0, "message": {"role": "assistant", "content": "4"}, "finish_reason": "stop", "logprobs": '
     b'{"content": [{"token": "4", "logprob": -0.1, "top_logprobs": [{"token": "4", "logprob": -0.1}]}]}}], '

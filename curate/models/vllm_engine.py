@@ -17,7 +17,9 @@ QUEUED = 512
 AT_ONCE = 128
 """Passages whose probabilities are read between two moments in which a person can stop it."""
 
-ON_CPU = {"enforce_eager": True, "dtype": "float32"}  # most CPUs emulate bfloat16, many times slower
+ON_CPU = {"enforce_eager": True, "dtype": "float32", "block_size": 32}
+"""Most CPUs emulate bfloat16, many times slower; and of what requests have in common only whole blocks are kept."""
+
 CPU_CACHE_GB = "2"
 
 FEW_CORES = 4

@@ -13,7 +13,7 @@ def test_a_user_without_a_home_whose_package_belongs_to_another_waits_at_every_r
     here: Path, curate_command: Any, writable: bool
 ) -> None:
     """As in a container that runs as some number: of the places that numba knows none can be written."""
-    (here / "recipe.yaml").write_text("steps: [repetition, near-dup]")
+    (here / "recipe.yaml").write_text("steps: [repetition, language]")
     home = here if writable else Path("/proc/nobody")
     known = {"NUMBA_CACHE_LOCATOR_CLASSES": "UserWideCacheLocator", "XDG_CACHE_HOME": str(home), "HOME": str(home)}
     said = [
