@@ -171,7 +171,7 @@ def on_a_plane(texts: pl.Series) -> Vectors:
 
     Much cheaper than an embedder that is fitted on a pool, and of no other use.
     """
-    from sklearn.utils.extmath import randomized_svd
+    from scipy.sparse.linalg import svds  # scikit-learn's would take a second to load, in every run
     from threadpoolctl import threadpool_limits
 
     counted = _weights(_plain(texts.str.head(HEAD)), every=True)
@@ -184,7 +184,8 @@ def on_a_plane(texts: pl.Series) -> Vectors:
     place: Vectors = np.zeros((len(texts), 2), dtype=np.float32)
     if components > 1:
         with threadpool_limits(1):
-            left, strength, _ = randomized_svd(counted[:, seen], components, n_iter=2, random_state=SEED)
+            start = np.ones(min(len(texts), len(seen)), dtype=np.float32)
+            left, strength, _ = svds(counted[:, seen], components, v0=start)
             centred = left * strength
             centred -= centred.mean(axis=0)
             left, strength, _ = np.linalg.svd(centred, full_matrices=False)
