@@ -29,5 +29,7 @@ def test_a_vector_is_the_weighted_mean_of_the_states_and_does_not_mind_its_batch
         with torch.inference_mode():
             states = model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].numpy()
         mean = (states * np.arange(1, len(states) + 1)[:, None]).sum(0)
-        assert vector == pytest.approx(mean / np.linalg.norm(mean), abs=1e-3)
+        # 0.99995 in the bfloat16 of a processor that is quick in it; a plain mean comes to 0.996 at most.
+        assert vector @ mean / np.linalg.norm(mean) > 0.9995
+        assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
     assert len(found[0]) == 576
