@@ -140,6 +140,8 @@ def _shown(value: Number) -> str:
 
 def _value(text: str) -> Number | None:
     """What an expression of + - * / ^ and brackets comes to; None: it is none, or too large."""
+    if text.isdecimal() and text[0] != "0":  # what most results are
+        return int(text)
     tokens: list[Number | str] = []
     at = 0
     while at < len(text):

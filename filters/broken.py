@@ -28,9 +28,6 @@ MARKS = (
     r"\{(?:instruction|input|output|response|completion|prompt)\}\s*$"
 )
 """What templates and tokenizers put around a text, and slots that nobody filled."""
-ENDS = r"^(<s>)|(</s>)$"
-STRUCK = r"</s>\s*\S|\S\s*<s>"
-"""Where these stand within a text, as in "was <s>9</s> 8", they strike it through: that is HTML."""
 CLOSED_BLOCK = r"(?s)```.*?```"
 INPUT = r"[.?!] ?(?:#+ ?)?(?:Input|입력) ?: ?\S"
 """An input within a line of its instruction. One on a line of its own is how many prompts are laid out."""
@@ -73,11 +70,16 @@ class Broken:
         rows = rows.select(pl.col(self.reads).fill_null("").str.strip_chars())
         prompt, response = pl.col("prompt"), pl.col("response")
         start, end = response.str.head(200), response.str.tail(200)
-        prose = pl.when(response.str.contains("```", literal=True)).then(response.str.replace_all(CLOSED_BLOCK, " "))
-        ends = pl.when(~response.str.contains(STRUCK)).then(
-            pl.coalesce(response.str.extract(ENDS, 1), response.str.extract(ENDS, 2))
+        # within a text, as in "was <s>9</s> 8", these strike it through: that is HTML
+        opens, closes = response.str.starts_with("<s>"), response.str.ends_with("</s>")
+        opened, closed = (response.str.count_matches(mark, literal=True) for mark in ("<s>", "</s>"))
+        ends = (
+            pl.when(opens & (closed <= closes))
+            .then(pl.lit("<s>"))
+            .when(closes & (opened <= opens))
+            .then(pl.lit("</s>"))
         )
-        marks = pl.coalesce(_unless_quoted(pl.coalesce(prose, response), MARKS).str.strip_chars(), ends)
+        marks = pl.coalesce(_marks(rows["response"]), ends)
         parts = prompt.str.splitn("\n\n", 2).struct
         instruction, given = parts.field("field_0"), parts.field("field_1").str.strip_chars_start()
         twice = (given.str.len_chars() >= LONG) & _holds(instruction, given)
@@ -129,6 +131,14 @@ class Broken:
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
         names = ["broken", "cut_off"] if self.cut_off else ["broken"]
         return unless_found(measures, pl.coalesce(names))
+
+
+def _marks(responses: pl.Series) -> pl.Series:
+    """The first mark of each response outside its code blocks."""
+    found = responses.to_frame("text").select(_unless_quoted(pl.col("text"), MARKS).str.strip_chars()).to_series()
+    shown = (found.is_not_null() & responses.str.contains("```", literal=True)).arg_true()
+    prose = responses.gather(shown).str.replace_all(CLOSED_BLOCK, " ").to_frame("text")
+    return found.scatter(shown, prose.select(_unless_quoted(pl.col("text"), MARKS).str.strip_chars()).to_series())
 
 
 def _unless_quoted(text: pl.Expr, form: str) -> pl.Expr:

@@ -32,15 +32,14 @@ class Turns:
         check_bounds("turns", self.min_turns, self.max_turns)
 
     def measure(self, rows: pl.DataFrame) -> pl.DataFrame:
-        turns = rows.select("row", "messages").explode("messages").unnest("messages")
-        turns = turns.with_columns(
-            letter=pl.col("role").replace_strict(LETTERS),
-            empty=pl.col("extra").is_null() & ~pl.col("content").str.contains(r"\S"),
-        )
-        return turns.group_by("row", maintain_order=True).agg(
-            roles=pl.col("letter").str.join(ignore_nulls=False),  # null: no conversation, as of another side
-            turns=pl.when(pl.col("letter").is_not_null().all()).then((pl.col("letter") != "s").sum()).cast(pl.Int64),
-            empty=pl.col("empty").arg_true().first().cast(pl.Int64) + 1,
+        turn, messages = pl.element().struct, pl.col("messages")
+        letters = messages.list.eval(turn.field("role").replace_strict(LETTERS))
+        empty = messages.list.eval(turn.field("extra").is_null() & ~turn.field("content").str.contains(r"\S"))
+        first = empty.list.eval(pl.element().arg_true().first()).list.first()
+        return rows.select(
+            roles=letters.list.join("", ignore_nulls=False),  # null: no conversation, as of another side
+            turns=(messages.list.len() - letters.list.count_matches("s")).cast(pl.Int64),
+            empty=first.cast(pl.Int64) + 1,
         )
 
     def decide(self, measures: pl.DataFrame, pool: Pool) -> pl.DataFrame:
