@@ -77,7 +77,7 @@ def main() -> None:
         measure(CURATE, str(few), "default")  # compiles what is compiled
         for work in folder.glob("*.work"):
             shutil.rmtree(work)
-        read = measure(POLARS, str(many))
+        read = sorted(measure(POLARS, str(many)) for _ in range(5))[2]  # one differs from the next by half
         cpu, wall, peak = measure(CURATE, str(many), "default")
         (report,) = folder.glob("*.work/runs/*/report.html")
         print(f"{arguments.rows:,} rows, {many.stat().st_size / 1e6:,.0f} MB\n")
