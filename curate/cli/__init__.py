@@ -18,6 +18,7 @@ COMMANDS = (
     "synth",
     "split",
     "train-sft",
+    "train-dpo",
     "why",
     "restore",
     "runs",

@@ -1,12 +1,11 @@
 """What is trained on: files brought to a ratio, held-out families, and rows that can't be learnt from, listed.
 
-`prepared(["curated.jsonl", "synth.jsonl"], tokenizer, settings, ...)` holds the rows of both as tokens.
+`prepared(["curated.jsonl", "synth.jsonl"], ..., cut)` holds the rows of both as `cut` makes tokens of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,8 +14,7 @@ from curate.errors import StoppedError, UsageError
 from curate.families import families
 from curate.pool import Pool, check_inputs, make_work_dir, read_pool
 from curate.seeded import shuffled_rank
-from curate.training.settings import SftSettings
-from curate.training.tokens import LeftOut, Tokens, tokens_of
+from curate.training.tokens import LeftOut, Tokens
 from curate.working import Working
 
 USUAL = ("curated.jsonl", "synth.jsonl")
@@ -51,11 +49,11 @@ def usual_files() -> list[str]:
 def prepared(
     files: Sequence[str],
     ratio: Sequence[float],
-    tokenizer: Any,
-    settings: SftSettings,
+    validation: float,
     seed: int,
     work_dir: Path,
     working: Working,
+    cut: Callable[[Pool], tuple[list[Tokens], list[LeftOut]]],
 ) -> Prepared:
     """Read, cut into tokens, draw in the ratio and hold out. Raises StoppedError where nothing can be learnt from."""
     if ratio and len(ratio) != len(files):
@@ -63,12 +61,12 @@ def prepared(
     check_inputs(files, work_dir)
     make_work_dir(work_dir)
     pool = read_pool(files, work_dir, working=working)
-    rows, left_out = tokens_of(pool, tokenizer, settings)
+    rows, left_out = cut(pool)
     if not rows:
         first = "".join(f"\n  {each.place}  {each.reason}" for each in left_out[:3])
         raise StoppedError(f"none of the {len(pool):,} rows can be learnt from:{first}", "look at max_length")
     drawn = _in_ratio(rows, pool, ratio, seed)
-    held = _held_out(drawn, pool, settings.validation, seed, working)
+    held = _held_out(drawn, pool, validation, seed, working)
     train = [row for row, out in zip(drawn, held, strict=True) if not out]
     held_out = [row for row, out in zip(drawn, held, strict=True) if out]
     return Prepared(pool, train, held_out, left_out, len(rows) - len(drawn))

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from curate.errors import UsageError
 from curate.models.in_process import check_name
-from curate.training.settings import SftSettings
+from curate.training.settings import Settings
 from curate.training.templates import give_template
 from curate.working import Working
 
@@ -20,7 +20,7 @@ class Opened(NamedTuple):
     on_gpu: bool
 
 
-def open_model(name: str, settings: SftSettings, working: Working) -> Opened:
+def open_model(name: str, settings: Settings, working: Working) -> Opened:
     """Load a model to train. Raises UsageError where what trains it is missing, or it can't be loaded."""
     import logging
 

@@ -6,30 +6,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 
 from curate.errors import UsageError, nearest
 
-TooLong = Literal["drop", "cut", "refuse"]
-
 
 @dataclass(frozen=True, kw_only=True)
-class SftSettings:
-    """One supervised training. The defaults are `lora-small`'s: a low-rank adapter of every linear layer."""
+class Settings:
+    """What every training is told. The defaults train a low-rank adapter of every linear layer."""
 
-    loss: Literal["responses", "all"] = "responses"
-    """What is learnt: every response of a conversation, or every token."""
     max_length: int = 2048
     """Tokens of a row, and of a sequence of packed rows, at most."""
-    too_long: TooLong = "drop"
-    """A longer row is dropped, cut after the last answer that fits, or stops everything before it begins."""
-    packing: bool = True
-    """Whether rows share a sequence; none sees another. Else rows of like length share a batch."""
     epochs: float = 3.0
     batch: int = 16
-    """Sequences that a step learns from: packs, or rows where nothing is packed."""
+    """Sequences that a step learns from: packs, or rows where nothing is packed; of DPO, pairs."""
     at_once: int = 1
     """Sequences of them in memory at the same time, on each of several devices."""
     learning_rate: float = 2e-4
@@ -47,16 +39,14 @@ class SftSettings:
     gradient_checkpointing: bool = True
     """Less memory, a third more time."""
     validation: float = 0.05
-    """Share of the rows, whole families, that is held out to measure the loss on."""
+    """Share of the rows, whole families, that is held out to measure on."""
     trl: Mapping[str, Any] = field(default_factory=dict)
-    """Any other argument of TRL's SFTConfig, as it is called there."""
+    """Any other argument of TRL's trainer, as it is called in its configuration."""
 
     def __post_init__(self) -> None:
-        wrong = [
-            name for name in ("max_length", "epochs", "batch", "at_once", "learning_rate") if getattr(self, name) <= 0
-        ]
-        if wrong:
-            raise UsageError(f"{wrong[0]} must be more than 0", "leave it out for its default")
+        for name in ("max_length", "epochs", "batch", "at_once", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"{name} must be more than 0", "leave it out for its default")
         if self.batch % self.at_once:
             raise UsageError(
                 f"batch {self.batch} is no multiple of at_once {self.at_once}", "as in batch 16, at_once 4"
@@ -68,6 +58,37 @@ class SftSettings:
         """Every choice, defaults spelled out."""
         return {**asdict(self), "trl": dict(self.trl)}
 
+
+@dataclass(frozen=True, kw_only=True)
+class SftSettings(Settings):
+    """One supervised training; the defaults are `lora-small`'s."""
+
+    loss: Literal["responses", "all"] = "responses"
+    """What is learnt: every response of a conversation, or every token."""
+    too_long: Literal["drop", "cut", "refuse"] = "drop"
+    """A longer row is dropped, cut after the last answer that fits, or stops everything before it begins."""
+    packing: bool = True
+    """Whether rows share a sequence; none sees another. Else rows of like length share a batch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DpoSettings(Settings):
+    """One training on preferences (Rafailov et al., arXiv 2305.18290); longer pairs are left out."""
+
+    epochs: float = 1.0
+    learning_rate: float = 2e-5
+    beta: float = 0.1
+    """How dearly moving away from the model as it was is paid."""
+    label_smoothing: float = 0.0
+    """The share of preferences that are taken to be wrong (conservative DPO)."""
+
+
+CHOICES = {
+    "loss": ("responses", "all"),
+    "too_long": ("drop", "cut", "refuse"),
+    "schedule": ("constant", "linear", "cosine"),
+}
+AnySettings = TypeVar("AnySettings", bound=Settings)
 
 PRESETS: dict[str, dict[str, Any]] = {
     "lora-small": {},
@@ -91,19 +112,26 @@ def load_settings(preset: str, file: str | None, changes: Sequence[str]) -> SftS
     """The preset, with what a YAML file says instead, and `NAME=VALUE` changes on top. Raises UsageError."""
     if preset not in PRESETS:
         raise UsageError(f"no preset is called {preset}", nearest(preset, list(PRESETS)))
-    chosen: dict[str, Any] = {**PRESETS[preset], "trl": {}}
+    return settings_of(SftSettings, file, changes, PRESETS[preset])
+
+
+def settings_of(
+    kind: type[AnySettings], file: str | None, changes: Sequence[str], preset: Mapping[str, Any] | None = None
+) -> AnySettings:
+    """Settings of a kind: a preset's or its defaults, a YAML file over them, changes on top. Raises UsageError."""
+    chosen: dict[str, Any] = {**(preset or {}), "trl": {}}
     for name, value in [*_read(file).items(), *map(_change, changes)]:
         outer, dot, inner = name.partition(".")
         if outer == "trl":
             chosen["trl"] |= {inner: value} if dot else _mapping(value)
         else:
             chosen[name] = value
-    kinds = {each.name: each for each in fields(SftSettings)}
+    defaults = {each.name: getattr(kind(), each.name) for each in fields(kind)}
     for name, value in chosen.items():
-        if name not in kinds:
-            raise UsageError(f"no setting is called {name}", nearest(name, list(kinds)))
-        chosen[name] = _fitting(name, value)
-    return SftSettings(**chosen)
+        if name not in defaults:
+            raise UsageError(f"no setting is called {name}", nearest(name, list(defaults)))
+        chosen[name] = _fitting(name, value, defaults[name])
+    return kind(**chosen)
 
 
 def _read(file: str | None) -> dict[str, Any]:
@@ -130,18 +158,12 @@ def _change(text: str) -> tuple[str, Any]:
     return name, yaml.safe_load(value)
 
 
-def _fitting(name: str, value: Any) -> Any:
-    """`value` as the setting's kind. Raises UsageError where it is of another."""
-    default = getattr(SftSettings(), name)
+def _fitting(name: str, value: Any, default: Any) -> Any:
+    """`value` as its default's kind. Raises UsageError where it is of another."""
     if name == "trl":
         return value
-    choices = {
-        "loss": ("responses", "all"),
-        "too_long": ("drop", "cut", "refuse"),
-        "schedule": ("constant", "linear", "cosine"),
-    }
-    if name in choices and value not in choices[name]:
-        raise UsageError(f"{name} can't be {value}", f"known: {', '.join(choices[name])}")
+    if name in CHOICES and value not in CHOICES[name]:
+        raise UsageError(f"{name} can't be {value}", f"known: {', '.join(CHOICES[name])}")
     if isinstance(value, str) and not isinstance(default, str):
         try:
             value = float(value)  # YAML takes 1e-5 for a text

@@ -29,6 +29,8 @@ class Tokens(NamedTuple):
     labels: list[int]
     learnt: int
     """How many tokens are learnt."""
+    rejected: Sequence[int] = ()
+    """Of a preference, the tokens of the other answer; those of the chosen one are the last `learnt` of `ids`."""
 
 
 class LeftOut(NamedTuple):
@@ -54,6 +56,29 @@ def tokens_of(pool: Pool, tokenizer: Any, settings: SftSettings) -> tuple[list[T
             except UnreadableRecord as error:
                 left_out.append(LeftOut(row, f"{source}:{line}", str(error)))
         pool.working.report("cutting into tokens", len(done) + len(left_out), len(pool))
+    return done, left_out
+
+
+def pairs_of(pool: Pool, tokenizer: Any, most: int) -> tuple[list[Tokens], list[LeftOut]]:
+    """The preferences of a pool, both answers within `most` tokens. Raises InputError where there is none."""
+    done: list[Tokens] = []
+    left_out: list[LeftOut] = []
+    for frame in pool.batches(("messages", "chosen", "rejected", "source", "line")):
+        pool.working.check()
+        for row, messages, chosen, rejected, source, line in frame.iter_rows():
+            try:
+                if chosen is None:
+                    raise UnreadableRecord("it has no chosen and rejected answers")
+                context = turns_of(messages[: len(messages) - len(chosen)])
+                done.append(_pair(tokenizer, context, turns_of(chosen), turns_of(rejected), most, row))
+            except UnreadableRecord as error:
+                left_out.append(LeftOut(row, f"{source}:{line}", str(error)))
+        pool.working.report("cutting into tokens", len(done) + len(left_out), len(pool))
+    if not any(frame["chosen"].is_not_null().any() for frame in pool.batches(["chosen"])):
+        raise InputError(
+            f"none of {len(pool):,} rows is a preference: a prompt with a chosen and a rejected answer",
+            "train on answers instead: curate train-sft; or look at the shape: curate inspect FILE",
+        )
     return done, left_out
 
 
@@ -94,6 +119,43 @@ def tokenised(tokenizer: Any, turns: list[dict[str, Any]], settings: SftSettings
     if not learnt:
         raise UnreadableRecord("no token of it can be learnt: the response is empty once cut into tokens")
     return Tokens(row, ids, labels, learnt)
+
+
+def _pair(
+    tokenizer: Any,
+    context: list[dict[str, Any]],
+    chosen: list[dict[str, Any]],
+    rejected: list[dict[str, Any]],
+    most: int,
+    row: int,
+) -> Tokens:
+    """A preference's tokens. Raises UnreadableRecord with why nothing can be learnt from it."""
+    asked, wanted = _answered(tokenizer, context, chosen)
+    also_asked, unwanted = _answered(tokenizer, context, rejected)
+    if asked != also_asked:
+        raise UnreadableRecord("the tokens of the prompt are others before the other answer")
+    if wanted == unwanted:
+        raise UnreadableRecord("both answers are the same")
+    longest = len(asked) + max(len(wanted), len(unwanted))
+    if longest > most:
+        raise UnreadableRecord(f"{longest:,} tokens, more than max_length {most:,}")
+    return Tokens(row, asked + wanted, [UNLEARNT] * len(asked) + wanted, len(wanted), unwanted)
+
+
+def _answered(
+    tokenizer: Any, context: list[dict[str, Any]], answer: list[dict[str, Any]]
+) -> tuple[list[int], list[int]]:
+    """The tokens of a conversation up to its last answer, and those of that."""
+    turns = sum(turn["role"] == "assistant" and bool(turn["content"].strip()) for turn in answer)
+    if not turns:
+        raise UnreadableRecord("one of its answers is empty")
+    written = rendered(tokenizer, [*context, *answer])
+    span = (written.answers[-turns][0], written.answers[-1][1])
+    ids, labels = labelled(tokenizer, Rendered(written.text, [span]), learn_all=False)
+    learnt = [k for k, label in enumerate(labels) if label != UNLEARNT]
+    if not learnt:
+        raise UnreadableRecord("one of its answers is empty once cut into tokens")
+    return ids[: learnt[0]], ids[learnt[0] : learnt[-1] + 1]
 
 
 def _without_last_answer(turns: list[dict[str, Any]]) -> list[dict[str, Any]] | None:

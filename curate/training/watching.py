@@ -8,8 +8,6 @@ import orjson
 
 from curate.working import Working
 
-LOGGED = ("loss", "eval_loss", "learning_rate", "grad_norm", "epoch")
-
 
 class Watcher:
     """A callback, beside transformers' own class: tells how far training is, logs each step, ends it where it must.
@@ -31,7 +29,7 @@ class Watcher:
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """Note the step."""
-        told = {name: value for name, value in (logs or {}).items() if name in LOGGED}
+        told = logs or {}
         if state.is_world_process_zero and ("loss" in told or "eval_loss" in told):
             with self.log.open("ab") as file:
                 file.write(orjson.dumps({"step": state.global_step, **told}) + b"\n")

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ import pytest
 
 from curate.errors import StoppedError, UsageError
 from curate.pool import read_pool
-from curate.training.data import prepared
-from curate.training.opening import open_model
+from curate.training.data import Prepared, prepared
+from curate.training.opening import Opened, open_model
 from curate.training.settings import SftSettings, load_settings
-from curate.training.sft import train_sft
+from curate.training.sft import train_sft, trainer_of
+from curate.training.tokens import tokens_of
 from curate.working import Working
 from tests.conftest import write_rows
 from tests.real_models.small_models import tiny
@@ -42,11 +43,23 @@ def settings(*changes: str) -> SftSettings:
     return load_settings("lora-small", None, [*QUICK, *changes])
 
 
+def prepared_for(opened: Opened, chosen: SftSettings, files: list[str], ratio: Sequence[float] = ()) -> Prepared:
+    return prepared(
+        files,
+        ratio,
+        chosen.validation,
+        0,
+        Path(".curate"),
+        Working(),
+        lambda pool: tokens_of(pool, opened.tokenizer, chosen),
+    )
+
+
 def test_it_learns_rows_by_heart_and_the_folder_answers_and_stops(rows: Path, model: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     done = train_sft(["curated.jsonl"], "out", model=str(model), settings=settings("epochs=100", "validation=0"))
-    assert done.loss < 0.1
+    assert done.measures["loss"] < 0.1
     assert [each.stopped for each in done.after] == [True] * 3
     assert [each.said for each in done.after] == [row["output"] for row in ROWS[:3]]
     assert [each.said for each in done.before] != [each.said for each in done.after]
@@ -65,12 +78,10 @@ def test_it_learns_rows_by_heart_and_the_folder_answers_and_stops(rows: Path, mo
 def test_rows_of_a_pack_do_not_see_each_other(rows: Path, model: Path) -> None:
     import torch
 
-    from curate.training.sft import _trainer
-
     opened = open_model(str(model), settings(), Working())
     wide = settings("validation=0", "max_length=512")
-    found = prepared(["curated.jsonl"], (), opened.tokenizer, wide, 0, rows / ".curate", Working())
-    trainer = _trainer(opened, found, wide, 0, rows, _Nobody())
+    found = prepared_for(opened, wide, ["curated.jsonl"])
+    trainer = trainer_of(opened, found, wide, 0, rows, _Nobody())
     pack = trainer.train_dataset[0]
     assert len(pack["seq_lengths"]) > 2
     network = trainer.model.eval()
@@ -113,8 +124,8 @@ def test_killed_at_any_moment_the_same_command_comes_to_the_same_loss(rows: Path
         ["curated.jsonl"], "other", model=str(model), settings=settings("epochs=30"), work_dir=rows / "elsewhere"
     )
     assert gone_on["steps"] == straight.steps
-    assert gone_on["loss"] == pytest.approx(straight.loss, abs=1e-5)
-    assert gone_on["held_out_loss"] == pytest.approx(straight.held_out_loss, abs=1e-5)
+    assert gone_on["measures"] == pytest.approx(straight.measures, abs=1e-5)
+    assert set(straight.measures) == {"loss", "eval_loss"}
 
 
 def test_a_loss_that_is_no_number_ends_it_and_keeps_what_was_saved(rows: Path, model: Path) -> None:
@@ -142,7 +153,7 @@ def test_an_adapter_of_a_base_model_without_a_template_becomes_a_plain_model(her
     assert json.loads((here / "out/left_out.jsonl").read_text())["place"] == "curated.jsonl:13"
     assert "### Response:" in (here / "out/chat_template.jinja").read_text()
     assert not list((here / "out").glob("adapter*"))
-    assert done.held_out_loss is not None
+    assert "eval_loss" in done.measures
 
 
 def test_files_are_brought_to_a_ratio_and_families_stay_together(here: Path, model: Path) -> None:
@@ -150,12 +161,12 @@ def test_files_are_brought_to_a_ratio_and_families_stay_together(here: Path, mod
     write_rows(here / "b.jsonl", [{"instruction": f"{n}?", "output": "yes"} for n in range(50)])
     opened = open_model(str(model), settings(), Working())
     none = settings("validation=0")
-    found = prepared(["a.jsonl", "b.jsonl"], [3, 1], opened.tokenizer, none, 0, here / "w", Working())
+    found = prepared_for(opened, none, ["a.jsonl", "b.jsonl"], [3, 1])
     assert sum(row.row < len(ROWS) for row in found.train) == 12
     assert sum(row.row >= len(ROWS) for row in found.train) == 4
     assert found.not_drawn == 46
     with pytest.raises(UsageError, match="1 numbers in the ratio, 2 files"):
-        prepared(["a.jsonl", "b.jsonl"], [1], opened.tokenizer, settings(), 0, here / "w", Working())
+        prepared_for(opened, none, ["a.jsonl", "b.jsonl"], [1])
 
 
 def test_what_can_not_be_is_said_before_anything_is_trained(rows: Path, model: Path) -> None:
@@ -171,7 +182,7 @@ def test_what_can_not_be_is_said_before_anything_is_trained(rows: Path, model: P
     assert refused(output="full") == "full is there already, and is no model of curate -> name another folder with -o"
     assert refused(model="./nowhere").startswith("there is no model folder ./nowhere")
     assert refused(settings=settings("max_length=4096")).startswith("max_length 4,096 is over the 2,048 tokens of")
-    assert refused(settings=settings("trl.optimm=x")).startswith("SFTConfig has no argument optimm -> did you mean")
+    assert refused(settings=settings("trl.optimm=x")).startswith("TRL's trainer has no argument optimm -> did you mean")
     assert refused(data=["empty.jsonl"]).startswith("none of the 1 rows can be learnt from:\n  empty.jsonl:1  there")
     assert refused(settings=settings("max_length=5")).startswith("none of the 12 rows can be learnt from")
     assert not (rows / "out").exists()
