@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from curate.cli.console import Screen
 from curate.cli.options import WORK_DIR
 
 if TYPE_CHECKING:
+    from curate.cli.console import Screen
     from curate.training.running import Trained
 
 TRAIN_OPTIONS = [
@@ -21,7 +21,7 @@ TRAIN_OPTIONS = [
 ]
 
 
-def shown_on(screen: Screen) -> Callable[[list[tuple[str, bool]]], None]:
+def shown_on(screen: "Screen") -> Callable[[list[tuple[str, bool]]], None]:
     """What shows a row token by token."""
     from rich.text import Text
 
@@ -36,7 +36,7 @@ def shown_on(screen: Screen) -> Callable[[list[tuple[str, bool]]], None]:
     return show
 
 
-def tell(screen: Screen, done: "Trained", as_json: bool) -> None:
+def tell(screen: "Screen", done: "Trained", as_json: bool) -> None:
     """What came of a training; of several processes only the first one has it."""
     import json
     from dataclasses import asdict
