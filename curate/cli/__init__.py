@@ -22,6 +22,7 @@ COMMANDS = (
     "eval win-rate",
     "eval code",
     "eval loss",
+    "ablate",
     "why",
     "restore",
     "runs",

@@ -109,6 +109,23 @@ def before_and_after(groups: list[str], before: list[float], after: list[float])
     return _svg([_layer(rows, {"type": "bar"}, encoding)], height=height)
 
 
+def intervals(found: Sequence[tuple[str, float, float, float]], title: str, reference: float) -> str:
+    """Of each name a value between the two ends of its interval, below each other; a dashed line at the reference."""
+    rows = [{"name": name, "at": at, "low": low, "high": high} for name, at, low, high in found]
+    name = {"field": "name", "sort": [row["name"] for row in rows], "title": None, "axis": {"labelLimit": 240}}
+    scale = {"scale": {"zero": False}, "title": title, "type": "quantitative"}
+    between = {"y": name, "x": {"field": "low", **scale}, "x2": {"field": "high"}}
+    layers = [
+        _layer(rows, {"type": "rule", "color": LINE, "strokeWidth": 3}, between),
+        _layer(
+            rows,
+            {"type": "point", "filled": True, "color": KEPT, "size": 70},
+            {"y": name, "x": {"field": "at", **scale}},
+        ),
+    ]
+    return _svg(layers, reference, title, height=max(ROW * 2 * len(rows), ROW * 2))
+
+
 def _scale(by_logarithm: bool) -> Chart:
     scale = {"nice": False, "zero": False}
     if not by_logarithm:

@@ -30,7 +30,7 @@ def open_model(name: str, settings: Settings, working: Working) -> Opened:
     try:
         import torch
         import trl  # noqa: F401  (asked for before minutes are spent on loading)
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM
         from transformers.utils import logging as hf_logging
     except ImportError as error:
         raise UsageError(f"training needs TRL and torch, which do not import ({error})", LACKING) from None
@@ -42,9 +42,29 @@ def open_model(name: str, settings: Settings, working: Working) -> Opened:
     on_gpu = torch.cuda.is_available()
     # an adapter leaves the weights as they are, so that half of the memory is enough for them
     half = on_gpu and torch.cuda.is_bf16_supported() and settings.lora_rank
+    tokenizer = open_tokenizer(name, working)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.bfloat16 if half else torch.float32)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"transformers can't load {name}: {error}", "name a folder, or OWNER/NAME on the hub"
+        ) from None
+    longest = getattr(model.config, "max_position_embeddings", None) or settings.max_length
+    if longest < settings.max_length:
+        raise UsageError(
+            f"max_length {settings.max_length:,} is over the {longest:,} tokens of {name}",
+            f"--set max_length={longest}",
+        )
+    _set_dropout(model, settings.residual_dropout, working)
+    return Opened(name, model, tokenizer, on_gpu)
+
+
+def open_tokenizer(name: str, working: Working) -> Any:
+    """A model's tokenizer as it is trained with. Raises UsageError where it can't be loaded or never ends a text."""
+    from transformers import AutoTokenizer
+
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
-        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.bfloat16 if half else torch.float32)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"transformers can't load {name}: {error}", "name a folder, or OWNER/NAME on the hub"
@@ -55,14 +75,7 @@ def open_model(name: str, settings: Settings, working: Working) -> Opened:
         working.notice("the model has no chat template: Alpaca's ### headings are used, and saved with it")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token  # labels say what is learnt, so that eos may
-    longest = getattr(model.config, "max_position_embeddings", None) or settings.max_length
-    if longest < settings.max_length:
-        raise UsageError(
-            f"max_length {settings.max_length:,} is over the {longest:,} tokens of {name}",
-            f"--set max_length={longest}",
-        )
-    _set_dropout(model, settings.residual_dropout, working)
-    return Opened(name, model, tokenizer, on_gpu)
+    return tokenizer
 
 
 def _set_dropout(model: Any, top: float, working: Working) -> None:
