@@ -22,7 +22,7 @@ from curate.models import Turn
 from curate.templates import Template, load_template, template_of
 
 MOST_LABELS = 1000
-MARK = 8
+MARK = 4
 """Letters of the mark around a row."""
 
 Mode = Literal["expected", "text", "choice"]

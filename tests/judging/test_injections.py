@@ -38,7 +38,7 @@ def test_the_set_holds_many_kinds_in_both_languages_each_with_its_twin() -> None
 def test_all_of_a_hostile_row_stands_between_its_marks(each: dict[str, Any]) -> None:
     def around(row: dict[str, str]) -> list[str]:
         text = shown(row, each["language"])
-        mark = re.findall(r"[0-9a-f]{8}", text)[0]
+        mark = re.findall(r"^(?:ROW|행 시작) ([0-9a-f]{4})$", text, re.M)[0]
         begin, _, rest = text.partition(f"{mark}\n")
         inside, end, after = rest.rpartition(f" {mark}\n")
         assert inside.count(mark) == 2, "the titles of prompt and response, and nothing of the row"

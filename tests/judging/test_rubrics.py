@@ -119,10 +119,10 @@ def test_a_model_reads_rubric_row_and_way_to_answer_in_this_order() -> None:
     assert (system.role, user.role) == ("system", "user")
     assert load_rubric("quality").text in system.content
     mark = user.content.split()[1]
-    assert re.fullmatch("[0-9a-f]{8}", mark)
+    assert re.fullmatch("[0-9a-f]{4}", mark)
     assert user.content == (
         f"ROW {mark}\n[prompt] {mark}\nWhy?\n\n[response] {mark}\nBecause.\n\nEND OF ROW {mark}\n\n"
-        "Judge the row above by the rubric. Answer with one of 1, 2, 3, 4, 5, 6 alone.\n\nScore:"
+        "By the rubric, answer with one of 1, 2, 3, 4, 5, 6 alone.\n\nScore:"
     )
 
 
