@@ -9,7 +9,7 @@ import pytest
 from curate.judging import distilling
 from curate.judging.scored import score
 from tests.conftest import Filtered, write_rows
-from tests.lesson_judge import lesson_rows
+from tests.lesson_judge import lesson_rows, lesson_score
 
 
 def _replies(folder: Path) -> int:
@@ -28,8 +28,12 @@ def test_a_real_judge_teaches_and_is_asked_only_about_rows_that_it_does_not_know
     (here / "short.md").write_text("---\nname: short\nscale: [0, 1]\nkeep: 0.5\n---\nIs it about science?\n")
     write_rows(here / "judged.jsonl", rows)
     assert score("judged.jsonl", model=model, rubric="short.md").scored == 40
-    scores = [json.loads(line)["_judge"]["score"] for line in (here / "scored.jsonl").read_text().splitlines()]
+    scored = [json.loads(line) for line in (here / "scored.jsonl").read_text().splitlines()]
+    scores = [row["_judge"]["score"] for row in scored]
     cut = sorted(scores)[20]  # the small model's scores lie close together
+    for row, (_, response) in zip(scored, rows, strict=True):  # and follow no rule that could be learnt
+        row["_judge"]["score"] = cut + (0.1 if lesson_score(response) > 2.5 else -0.1)
+    write_rows(here / "scored.jsonl", scored)
     card = distilling.distill("scored.jsonl", "taught", cut=cut)
     assert (card.learnt_from + card.held_out.rows, card.judge, card.cut) == (40, model, cut)
     before = _replies(here)
