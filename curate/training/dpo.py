@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,17 @@ import numpy as np
 
 from curate.training.data import Prepared, prepared
 from curate.training.opening import Opened, open_model
-from curate.training.running import Show, Stage, Trained, adapter, check_output, run, speaking, usual_arguments
+from curate.training.running import (
+    Show,
+    Stage,
+    Trained,
+    adapter,
+    check_output,
+    configured,
+    run,
+    speaking,
+    usual_arguments,
+)
 from curate.training.settings import DpoSettings
 from curate.training.tokens import Tokens, pairs_of
 from curate.working import Working
@@ -93,10 +104,25 @@ def trainer_of(opened: Opened, found: Prepared, settings: DpoSettings, seed: int
         "train_sampling_strategy": "random",
         **settings.trl,
     }
-    kind = type("Trainer", (DPOTrainer,), {"_prepare_dataset": lambda self, dataset, *rest: dataset})
-    trainer = kind(
+    total = len(found.train) + len(found.held_out)
+    os.environ.setdefault("TQDM_DISABLE", "1")  # progress is told in one way
+
+    class Trainer(DPOTrainer):  # type: ignore[misc]
+        """TRL's, which takes rows as they are, and tells how far the reference is."""
+
+        done = 0
+
+        def _prepare_dataset(self, dataset: Any, *rest: Any) -> Any:
+            return dataset
+
+        def compute_ref_log_probs(self, model: Any, inputs: Any) -> Any:
+            self.done += settings.at_once
+            watcher.working.report("computing the reference", min(self.done, total), total)
+            return super().compute_ref_log_probs(model, inputs)
+
+    trainer = Trainer(
         model=opened.model,
-        args=DPOConfig(**chosen),
+        args=configured(DPOConfig, chosen),
         train_dataset=_dataset(found.train, folder / "pairs"),
         eval_dataset=_dataset(found.held_out, folder / "held_out") if found.held_out else None,
         processing_class=opened.tokenizer,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import xxhash
@@ -36,6 +36,7 @@ SAMPLES, SAMPLE_TOKENS = 3, 64
 """Prompts that are answered before and after, and the tokens of an answer at most."""
 MEMORY = "set max_length or at_once lower, gradient_checkpointing=true, or lora_rank=16; or take a smaller model"
 
+Config = TypeVar("Config")
 Show = Callable[[list[tuple[str, bool]]], None]
 
 
@@ -147,6 +148,14 @@ def usual_arguments(
         "disable_tqdm": True,
         **_schedule(stage, steps),
     }
+
+
+def configured(kind: type[Config], chosen: dict[str, Any]) -> Config:
+    """TRL's configuration of a trainer. Raises UsageError for what it does not take."""
+    try:
+        return kind(**chosen)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"TRL does not take these settings: {error}", "look at what --set trl.NAME says") from None
 
 
 def adapter(settings: Settings) -> Any:

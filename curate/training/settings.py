@@ -155,7 +155,8 @@ def _change(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise UsageError(f"{text} is not NAME=VALUE", "as in --set epochs=3")
-    return name, yaml.safe_load(value)
+    # TRL's "no", as in trl.save_strategy=no, is a name; YAML takes it for false
+    return name, value if value == "no" and name.startswith("trl.") else yaml.safe_load(value)
 
 
 def _fitting(name: str, value: Any, default: Any) -> Any:

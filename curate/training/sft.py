@@ -10,7 +10,17 @@ from typing import Any
 
 from curate.training.data import Prepared, prepared
 from curate.training.opening import Opened, open_model
-from curate.training.running import Show, Stage, Trained, adapter, check_output, run, speaking, usual_arguments
+from curate.training.running import (
+    Show,
+    Stage,
+    Trained,
+    adapter,
+    check_output,
+    configured,
+    run,
+    speaking,
+    usual_arguments,
+)
 from curate.training.settings import SftSettings
 from curate.training.tokens import Tokens, tokens_of
 from curate.working import Working
@@ -65,7 +75,7 @@ def trainer_of(opened: Opened, found: Prepared, settings: SftSettings, seed: int
     }
     trainer = SFTTrainer(
         model=opened.model,
-        args=SFTConfig(**chosen),
+        args=configured(SFTConfig, chosen),
         train_dataset=_dataset(found.train),
         eval_dataset=_dataset(found.held_out) if found.held_out else None,
         processing_class=opened.tokenizer,

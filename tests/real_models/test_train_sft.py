@@ -183,6 +183,9 @@ def test_what_can_not_be_is_said_before_anything_is_trained(rows: Path, model: P
     assert refused(model="./nowhere").startswith("there is no model folder ./nowhere")
     assert refused(settings=settings("max_length=4096")).startswith("max_length 4,096 is over the 2,048 tokens of")
     assert refused(settings=settings("trl.optimm=x")).startswith("TRL's trainer has no argument optimm -> did you mean")
+    assert refused(settings=settings("trl.save_strategy=odd")).startswith(
+        "TRL does not take these settings: odd is not"
+    )
     assert refused(data=["empty.jsonl"]).startswith("none of the 1 rows can be learnt from:\n  empty.jsonl:1  there")
     assert refused(settings=settings("max_length=5")).startswith("none of the 12 rows can be learnt from")
     assert not (rows / "out").exists()

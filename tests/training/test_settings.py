@@ -63,3 +63,7 @@ def test_without_trl_the_command_says_what_to_install(here: Path, curate_command
     ran = curate_command("train-sft", "--model", "OWNER/NAME", status=UsageError.exit_status)
     assert "error: training needs TRL and torch, which do not import" in ran.stderr
     assert "-> pip install 'curate-instruct[train]'" in ran.stderr
+
+
+def test_a_no_of_trl_is_a_name() -> None:
+    assert load_settings("lora-small", None, ["trl.save_strategy=no"]).trl == {"save_strategy": "no"}
